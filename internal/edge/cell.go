@@ -56,7 +56,8 @@ func Bin(ms float64) int {
 	if !(ms > 0) {
 		return 0
 	}
-	return max(0, min(NumBins-1, int(math.Floor(BinsPerOctave*math.Log2(ms)))+binZeroOctave*BinsPerOctave))
+	bin := math.Floor(BinsPerOctave*math.Log2(ms)) + binZeroOctave*BinsPerOctave
+	return int(max(0, min(NumBins-1, bin)))
 }
 
 // BinMs returns the geometric midpoint of bin b in ms.
