@@ -1,0 +1,130 @@
+// Package catchment_test keeps the shape of the code true: who may import
+// whom, and that every dependency has a reason.
+package catchment_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport is the import table of the project's own packages, tests aside. A
+// role never imports another role; what they share is a value in edge or an
+// interface that the consumer declares. Only cmd wires.
+var mayImport = map[string][]string{
+	"internal/edge":         {},
+	"internal/geo":          {"internal/edge"},
+	"internal/fleet":        {"internal/edge", "internal/geo"},
+	"internal/node":         {},
+	"internal/store":        {"internal/edge"},
+	"internal/store/duckdb": {"internal/edge", "internal/store"},
+	"internal/analysis":     {"internal/edge"},
+	"internal/report":       {"internal/edge", "internal/analysis"},
+	"internal/beacon":       {"internal/edge", "internal/store"},
+	"internal/beacon/rum":   {},
+	"internal/pop":          {"internal/edge"},
+	"internal/demo":         {"internal/edge", "internal/beacon", "internal/beacon/rum", "internal/pop", "internal/store"},
+}
+
+// pure packages have no clock, no log and no I/O of their own.
+var pure = []string{"internal/edge", "internal/analysis"}
+
+var impure = []string{"os", "io/fs", "log", "log/slog", "net", "net/http", "database/sql", "math/rand", "os/exec", "syscall"}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	CgoFiles   []string
+	Doc        string
+	Module     struct{ Path string }
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,CgoFiles,Doc,Module", "./cmd/...", "./internal/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestImports(t *testing.T) {
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, "catchment/")
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", name)
+		}
+		if len(p.CgoFiles) > 0 {
+			t.Errorf("%s uses cgo", name)
+		}
+		for _, imported := range p.Imports {
+			if slices.Contains(pure, name) && slices.Contains(impure, imported) {
+				t.Errorf("%s is pure and imports %s", name, imported)
+			}
+			if strings.HasPrefix(imported, "github.com/duckdb/") && name != "internal/store/duckdb" {
+				t.Errorf("%s imports %s: DuckDB stays behind internal/store/duckdb", name, imported)
+			}
+			if name == "internal/edge" && strings.Contains(imported, ".") {
+				t.Errorf("%s imports %s: the vocabulary leans on the standard library only", name, imported)
+			}
+			own, ok := strings.CutPrefix(imported, "catchment/")
+			if !ok || strings.HasPrefix(name, "cmd/") || strings.HasSuffix(name, "test") {
+				continue
+			}
+			allowed, known := mayImport[name]
+			if !known {
+				t.Errorf("%s is not in the import table", name)
+			} else if !slices.Contains(allowed, own) {
+				t.Errorf("%s imports %s, which the import table does not allow", name, own)
+			}
+		}
+	}
+}
+
+// TestDependencies holds docs/dependencies.md to go.mod: every direct module
+// has its reason there, and no reason outlives its module.
+func TestDependencies(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := strings.Fields(string(out))
+	doc, err := os.ReadFile("docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var explained []string
+	for line := range strings.Lines(string(doc)) {
+		if path, ok := strings.CutPrefix(line, "| `"); ok {
+			path, _, _ = strings.Cut(path, "`")
+			explained = append(explained, path)
+		}
+	}
+	for _, path := range direct {
+		if !slices.Contains(explained, path) {
+			t.Errorf("%s is a direct dependency without a reason in docs/dependencies.md", path)
+		}
+	}
+	for _, path := range explained {
+		if !slices.Contains(direct, path) {
+			t.Errorf("docs/dependencies.md explains %s, which is not a direct dependency", path)
+		}
+	}
+}

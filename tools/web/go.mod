@@ -1,0 +1,5 @@
+module catchment/tools/web
+
+go 1.26.0
+
+require github.com/evanw/esbuild v0.28.2
