@@ -22,13 +22,14 @@ var mayImport = map[string][]string{
 	"internal/geo":          {"internal/edge"},
 	"internal/fleet":        {"internal/edge", "internal/geo"},
 	"internal/node":         {},
+	"internal/certs":        {},
 	"internal/store":        {"internal/edge"},
 	"internal/store/duckdb": {"internal/edge", "internal/store"},
 	"internal/analysis":     {"internal/edge"},
 	"internal/report":       {"internal/edge", "internal/analysis"},
 	"internal/beacon":       {"internal/edge", "internal/store"},
 	"internal/beacon/rum":   {},
-	"internal/pop":          {"internal/edge"},
+	"internal/pop":          {"internal/edge", "internal/certs"},
 	"internal/demo":         {"internal/edge", "internal/beacon", "internal/beacon/rum", "internal/pop", "internal/store"},
 }
 

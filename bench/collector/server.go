@@ -121,7 +121,7 @@ func beacon(plan string) []byte {
 // writeCity writes a City file of 65,536 networks over 100.0.0.0/8 to
 // 199.0.0.0/8, so that no look-up hits the same record twice in a row.
 func writeCity(path string) error {
-	w, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "GeoLite2-City", RecordSize: 28})
+	w, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "GeoLite2-City", RecordSize: 28, IncludeReservedNetworks: true})
 	if err != nil {
 		return err
 	}

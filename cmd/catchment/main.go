@@ -41,7 +41,15 @@ type command struct {
 
 // commands in the order that help lists them.
 func commands() []command {
-	return []command{}
+	return []command{
+		demoCommand(),
+		serveCommand(),
+		popCommand(),
+		reportCommand(),
+		importCommand(),
+		exportCommand(),
+		checkCommand(),
+	}
 }
 
 // errUsage says that the command line was wrong. The reason has been printed.

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"catchment/internal/certs"
 	"catchment/internal/edge"
@@ -92,10 +89,7 @@ func runPoP(ctx context.Context, io stdio, args []string) error {
 	return node.Run(
 		ctx, log,
 		node.Named{Name: "admin", Service: adminServer},
-		node.Named{Name: "fleet", Service: node.Func(func(ctx context.Context) error {
-			reloadPoPFleet(ctx, *fleetFile, server, log)
-			return nil
-		})},
+		node.Named{Name: "fleet", Service: reloadFleet(*fleetFile, log, server.SetFleet)},
 		node.Named{Name: "objects", Service: server},
 	)
 }
@@ -117,28 +111,4 @@ func popIDs(f *edge.Fleet) string {
 		ids = append(ids, string(p.ID))
 	}
 	return strings.Join(ids, ", ")
-}
-
-// reloadPoPFleet reads the fleet file again on SIGHUP. One with mistakes, or
-// without this PoP, changes nothing.
-func reloadPoPFleet(ctx context.Context, file string, server *pop.Server, log *slog.Logger) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hup:
-			world, err := fleet.Load(file)
-			if err == nil {
-				err = server.SetFleet(world)
-			}
-			if err != nil {
-				log.Error("fleet file not reloaded, the former one stays", "error", err)
-				continue
-			}
-			log.Info("fleet file reloaded", "pops", len(world.PoPs))
-		}
-	}
 }

@@ -112,8 +112,9 @@ type LatencyRow struct {
 //	                            /000000000007-000000000007.assignments.parquet
 //	                            /000000000007-000000000007.latencies.parquet
 //
-// First and Last are the numbers of the write-ahead-log segments that it was
-// made from. A compacted segment spans several; it replaces every segment of
+// First and Last are the indexes of the first and the last entry of the
+// write-ahead log that it was made from; an entry is one commit, of one beacon
+// or many. A compacted segment spans several; it replaces every segment of
 // its day whose range lies within its own, and those are ignored from the
 // moment it appears and deleted a while later, so that running queries in
 // other processes never miss or double a row. The beacons file is renamed into

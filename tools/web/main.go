@@ -64,8 +64,8 @@ var bundles = [...]bundle{
 	{"web/boomerang-catchment.ts", "internal/beacon/rum/boomerang-catchment.js"},
 }
 
-// build returns the minified bundle. ES2018 is what every browser with the
-// features that the script needs understands (Chrome 66, Firefox 57, Safari
+// build returns the minified bundle. ES2019 is what every browser with the
+// features that the script needs understands (Chrome 66, Firefox 58, Safari
 // 12.1).
 func (b bundle) build(root string) ([]byte, error) {
 	dir, err := filepath.Abs(root)
@@ -77,7 +77,7 @@ func (b bundle) build(root string) ([]byte, error) {
 		EntryPoints:       []string{b.entry},
 		Bundle:            true,
 		Format:            api.FormatIIFE,
-		Target:            api.ES2018,
+		Target:            api.ES2019,
 		Charset:           api.CharsetASCII,
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,

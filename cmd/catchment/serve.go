@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"catchment/internal/beacon"
+	"catchment/internal/beacon/rum"
+	"catchment/internal/certs"
+	"catchment/internal/edge"
+	"catchment/internal/fleet"
+	"catchment/internal/geo"
+	"catchment/internal/node"
+	"catchment/internal/store"
+)
+
+func serveCommand() command {
+	return command{"serve", "collect beacons and keep them (control node)", runServe}
+}
+
+func runServe(ctx context.Context, io stdio, args []string) error {
+	fs := newFlags(io, "serve", "serve --fleet FILE --data DIR [flags]",
+		"Hands out probe plans, collects beacons and keeps them. The fleet file is read again on SIGHUP.")
+	var (
+		fleetFile = fs.String("fleet", "", "fleet `file` (required)")
+		data      = fs.String("data", "", "`directory` that holds all state (required)")
+		listen    = fs.String("listen", ":8080", "public `address`: plan, beacons, /rum.js, /healthz")
+		cert      = fs.String("tls-cert", "", "certificate `file` of the public listener; without it, plain HTTP for a TLS terminator in front")
+		key       = fs.String("tls-key", "", "private key `file` of the public listener")
+		admin     = fs.String("admin", "127.0.0.1:9100", "`address` of metrics, health and pprof; it has no authentication")
+		control   = fs.String("control", "", "`address` of the control listener, TLS: relayed beacons; empty: none")
+		ctlCert   = fs.String("control-cert", "", "certificate `file` of the control listener")
+		ctlKey    = fs.String("control-key", "", "private key `file` of the control listener")
+		relays    = fs.String("relay-tokens", "", "`file` with a line \"ID TOKEN\" for each relay")
+		retention = fs.Duration("retention", 90*24*time.Hour, "how long beacons are kept; 0: forever")
+		minFree   = fs.Uint64("min-free", 1<<30, "free disk space in `bytes` below which beacons are refused with 503")
+		sealEvery = fs.Duration("seal-every", 10*time.Second, "how old the newest beacons in reports may be, at most 20s")
+		keepV4    = fs.Int("keep-v4", 24, "bits of IPv4 client addresses that are kept, 8 to 28")
+		keepV6    = fs.Int("keep-v6", 48, "bits of IPv6 client addresses that are kept, 16 to 58")
+		planTTL   = fs.Duration("plan-ttl", 5*time.Minute, "how long after it was handed out a plan may be used")
+		needPlan  = fs.Bool("require-plan", false, "refuse beacons that name no plan instead of flagging them")
+		proxies   prefixList
+		places    placeFlags
+		level     slog.Level
+	)
+	fs.Var(&proxies, "trusted-proxy", "`network` whose X-Forwarded-For and Forwarded headers count; repeatable")
+	places.register(fs)
+	fs.TextVar(&level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn, error")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	switch {
+	case fs.NArg() > 0:
+		return usagef(fs, "unexpected argument %q", fs.Arg(0))
+	case *fleetFile == "" || *data == "":
+		return usagef(fs, "--fleet and --data are required")
+	case (*cert == "") != (*key == ""):
+		return usagef(fs, "--tls-cert and --tls-key go together")
+	case *control != "" && (*ctlCert == "" || *ctlKey == "" || *relays == ""):
+		return usagef(fs, "--control needs --control-cert, --control-key and --relay-tokens")
+	}
+	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level}))
+	reg := node.NewRegistry()
+
+	world, err := fleet.Load(*fleetFile)
+	if err != nil {
+		return &refusedError{err}
+	}
+	db, err := geo.Open(geo.Config{Files: places.files, Places: places.overrides, Log: log, Metrics: reg})
+	if err != nil {
+		return &refusedError{err}
+	}
+	beacons, err := store.Open(store.Config{
+		Dir: *data, SealEvery: *sealEvery, Retention: *retention, MinFreeBytes: *minFree,
+	}, log, reg)
+	if err != nil {
+		return err
+	}
+	defer beacons.Close()
+	keys, err := openPlanKeys(*data)
+	if err != nil {
+		return err
+	}
+	cfg := beacon.Config{
+		Keys: keys, PlanTTL: *planTTL, RequirePlan: *needPlan,
+		TrustedProxies: proxies, Keep: beacon.Prefixes{V4: *keepV4, V6: *keepV6},
+		Assets: scriptAssets(), Healthy: beacons.Healthy, ContinentOf: geo.ContinentOf,
+	}
+	if *relays != "" {
+		if cfg.Relays, err = beacon.LoadTokens(*relays); err != nil {
+			return &refusedError{err}
+		}
+	}
+	collector, err := beacon.New(cfg, world, db, beacons, log, reg)
+	if err != nil {
+		return err
+	}
+
+	services := []node.Named{{Name: "store", Service: beacons}, {Name: "places", Service: db}}
+	listenOn := func(name, addr, certFile, keyFile string, h http.Handler) (*node.HTTP, error) {
+		server := &node.HTTP{Addr: addr, Server: beacon.Server(h, log)}
+		if certFile != "" {
+			files, err := certs.Open(name, []certs.Pair{{Cert: certFile, Key: keyFile}}, nil, log.With("listener", name), reg)
+			if err != nil {
+				return nil, err
+			}
+			server.Server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: files.Get}
+			services = append(services, node.Named{Name: name + " certificates", Service: files})
+		}
+		if err := server.Listen(); err != nil {
+			return nil, err
+		}
+		services = append(services, node.Named{Name: name, Service: server})
+		return server, nil
+	}
+	adminServer := node.NewAdmin(*admin, reg, beacons.Healthy, nil)
+	if err := adminServer.Listen(); err != nil {
+		return err
+	}
+	services = append(services, node.Named{Name: "admin", Service: adminServer})
+	if *control != "" {
+		if _, err := listenOn("control", *control, *ctlCert, *ctlKey, collector.RelayHandler()); err != nil {
+			return err
+		}
+	}
+	public, err := listenOn("public", *listen, *cert, *key, collector.Handler())
+	if err != nil {
+		return err
+	}
+	services = append(services, node.Named{Name: "fleet", Service: reloadFleet(*fleetFile, log, func(f *edge.Fleet) error {
+		collector.SetFleet(f)
+		return nil
+	})})
+
+	log.Info("listening", "public", public.ListenAddr().String(), "admin", adminServer.ListenAddr().String(),
+		"data", *data, "pops", len(world.PoPs))
+	if len(places.files) == 0 && places.overrides == "" {
+		log.Warn("no places: reports will not know where clients are; give --geo or --places")
+	}
+	return node.Run(ctx, log, services...)
+}
+
+// openPlanKeys returns the keys in DATA/keys/plan.key, made at first start.
+func openPlanKeys(data string) (*beacon.Keys, error) {
+	dir := filepath.Join(data, "keys")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return beacon.LoadKeys(filepath.Join(dir, "plan.key"))
+}
+
+// scriptAssets are the browser scripts on the public listener.
+func scriptAssets() map[string]http.Handler {
+	h := rum.Handler()
+	return map[string]http.Handler{"/" + rum.ScriptName: h, "/" + rum.BoomerangName: h}
+}
+
+// prefixList is a repeatable flag of networks, or of addresses.
+type prefixList []netip.Prefix
+
+func (l *prefixList) String() string { return fmt.Sprint([]netip.Prefix(*l)) }
+
+func (l *prefixList) Set(s string) error {
+	p, err := netip.ParsePrefix(s)
+	if err != nil && !strings.Contains(s, "/") {
+		var a netip.Addr
+		if a, err = netip.ParseAddr(s); err == nil {
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+	}
+	if err != nil {
+		return errors.New("want a network such as 192.0.2.0/24")
+	}
+	if p != p.Masked() {
+		return fmt.Errorf("host bits are set (want %v)", p.Masked())
+	}
+	*l = append(*l, p)
+	return nil
+}

@@ -1,0 +1,72 @@
+package beacon
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of the collector. What is refused is counted by body on the public
+// endpoint (how many beacons it holds is not known), by line from relays.
+type metrics struct {
+	accepted   prometheus.Counter
+	duplicates prometheus.Counter
+	rejected   map[Reason]prometheus.Counter
+	bots       prometheus.Counter
+	unproxied  prometheus.Counter
+	seconds    prometheus.Observer
+	plans      prometheus.Counter
+	planRefuse map[Reason]prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, inFlight func() float64) (*metrics, error) {
+	var (
+		counter = func(name, help string) prometheus.Counter {
+			return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		}
+		rejected = prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catchment_beacons_rejected_total",
+			Help: "Bodies from browsers and lines from relays that were refused, by reason.",
+		}, []string{"reason"})
+		planRefused = prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catchment_beacons_plans_refused_total",
+			Help: "Requests for a plan that were refused, by reason.",
+		}, []string{"reason"})
+		seconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "catchment_beacons_request_seconds",
+			Help: "Time from the head of a request with beacons until its answer, most of it the wait for the disk.",
+			// The sync of a group commit takes milliseconds; beyond 10 s browsers have given up.
+			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10},
+		})
+		m = &metrics{
+			accepted:   counter("catchment_beacons_accepted_total", "Beacons that are durable and new."),
+			duplicates: counter("catchment_beacons_duplicates_total", "Beacons whose id was known already, and that were dropped."),
+			bots:       counter("catchment_beacons_bots_total", "Beacons flagged for a User-Agent that names a robot."),
+			unproxied:  counter("catchment_beacons_untrusted_forwarded_total", "Requests with a forwarded-for header from a network that is not a trusted proxy's."),
+			seconds:    seconds,
+			plans:      counter("catchment_beacons_plans_issued_total", "Plans handed out."),
+			rejected:   map[Reason]prometheus.Counter{},
+			planRefuse: map[Reason]prometheus.Counter{},
+		}
+	)
+	for _, r := range reasons {
+		m.rejected[r] = rejected.WithLabelValues(string(r))
+	}
+	for _, r := range []Reason{ReasonCap, ReasonMethod} {
+		m.planRefuse[r] = planRefused.WithLabelValues(string(r))
+	}
+	if reg == nil {
+		return m, nil
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		m.accepted, m.duplicates, m.bots, m.unproxied, m.plans, rejected, planRefused, seconds,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "catchment_beacons_in_flight",
+			Help: "Requests with beacons that are being read or wait to become durable.",
+		}, inFlight),
+	} {
+		errs = append(errs, reg.Register(c))
+	}
+	return m, errors.Join(errs...)
+}

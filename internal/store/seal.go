@@ -1,0 +1,207 @@
+package store
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"catchment/internal/edge"
+)
+
+// sealMaxRows bounds one segment made from the log, and with it the memory
+// that its aggregates take; a store that lags behind seals several.
+const sealMaxRows = 4 * beaconGroupRows
+
+// recover seals what the log holds from before. The entries from which a crash
+// had already made a segment make the same one again; as segments are named by
+// their first and last entry, its name tells which they are.
+func (s *Store) recover() error {
+	if err := removeLeftovers(s.cfg.Dir); err != nil {
+		return err
+	}
+	highest, segments, err := highestSegment(s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	first, last, err := s.wal.bounds()
+	if err != nil {
+		return err
+	}
+	// Numbers go on above all segments', also when the log was moved away.
+	s.committed = max(first-1, last, highest)
+	s.sealedTo.Store(s.committed)
+	if first > last {
+		return nil
+	}
+	begun := first
+	for _, segment := range segments {
+		if segment.First == first {
+			begun = max(begun, segment.Last)
+		}
+	}
+	rows := 0
+	from := first
+	for i := first; i <= last; i++ {
+		n := 0
+		if err := s.wal.read(i, func([]byte) error { n++; return nil }); err != nil {
+			return fmt.Errorf("%w (the beacons in this log were acknowledged; move %s away to start without them)", err, s.wal.dir)
+		}
+		rows += n
+		if i == begun && begun > first || i == last || rows >= sealMaxRows && i > begun {
+			if err := s.seal(from, i); err != nil {
+				return err
+			}
+			from, rows = i+1, 0
+		}
+	}
+	s.log.Info("sealed what the last process left in the write-ahead log", "entries", last-first+1)
+	return nil
+}
+
+// highestSegment returns the last log index that any segment was made from,
+// live or not, and all segments.
+func highestSegment(dir string) (uint64, []Segment, error) {
+	days, err := listDays(dir)
+	if err != nil {
+		return 0, nil, err
+	}
+	var highest uint64
+	var all []Segment
+	for _, day := range days {
+		segments, err := listDay(dir, day)
+		if err != nil {
+			return 0, nil, err
+		}
+		for _, segment := range segments {
+			highest = max(highest, segment.Last)
+		}
+		all = append(all, segments...)
+	}
+	return highest, all, nil
+}
+
+// sealIfDue seals when SealRows wait and nobody else seals.
+func (s *Store) sealIfDue() error {
+	s.mu.Lock()
+	due := s.logRows >= s.cfg.SealRows
+	s.mu.Unlock()
+	if !due || !s.sealing.TryLock() {
+		return nil
+	}
+	defer s.sealing.Unlock()
+	return s.sealLocked()
+}
+
+// sealAll seals everything that is durable.
+func (s *Store) sealAll() error {
+	s.sealing.Lock()
+	defer s.sealing.Unlock()
+	return s.sealLocked()
+}
+
+// sealLocked is sealAll with s.sealing held.
+func (s *Store) sealLocked() error {
+	for {
+		first := s.sealedTo.Load() + 1
+		last, rows := uint64(0), 0
+		s.mu.Lock()
+		for _, g := range s.unsealed {
+			if g.index == 0 || rows > 0 && rows+g.rows > sealMaxRows {
+				break
+			}
+			last, rows = g.index, rows+g.rows
+		}
+		s.mu.Unlock()
+		if rows == 0 {
+			return nil
+		}
+		if err := s.seal(first, last); err != nil {
+			return err
+		}
+	}
+}
+
+// seal makes segments, one for each day, from the entries first to last, and
+// drops these from the log.
+func (s *Store) seal(first, last uint64) error {
+	days := map[edge.Day]int{}
+	err := s.eachRecord(first, last, func(record []byte) error {
+		day, err := recordDay(record)
+		days[day]++
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, day := range slices.Sorted(maps.Keys(days)) {
+		if err := s.sealDay(Segment{Dir: s.cfg.Dir, Day: day, First: first, Last: last}); err != nil {
+			return err
+		}
+		s.step("sealed a day")
+	}
+	if err := s.wal.setSealed(last); err != nil {
+		return err
+	}
+	s.step("marked as sealed")
+	if err := s.wal.truncate(last); err != nil {
+		return err
+	}
+	s.step("truncated the log")
+	s.retire(last)
+	s.metrics.sealed(len(days), s.now())
+	return nil
+}
+
+// sealDay writes the segment of one day: one at a time, however many days an
+// import brings, so that memory is bounded.
+func (s *Store) sealDay(segment Segment) error {
+	w, err := newSegmentWriter(segment)
+	if err != nil {
+		return err
+	}
+	defer w.abort()
+	w.step = s.step
+	var b edge.Beacon
+	err = s.eachRecord(segment.First, segment.Last, func(record []byte) error {
+		if day, err := recordDay(record); err != nil || day != segment.Day {
+			return err
+		}
+		if err := decodeRecord(&b, string(record)); err != nil {
+			return err
+		}
+		return w.add(&b)
+	})
+	if err != nil {
+		return err
+	}
+	return w.finish()
+}
+
+func (s *Store) eachRecord(first, last uint64, each func(record []byte) error) error {
+	for i := first; i <= last; i++ {
+		if err := s.wal.read(i, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retire forgets the groups up to the entry last, whose ids are in segments
+// from now on.
+func (s *Store) retire(last uint64) {
+	s.retiring.Lock()
+	defer s.retiring.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sealedTo.Store(max(last, s.sealedTo.Load()))
+	n := 0
+	for _, g := range s.unsealed {
+		if g.index == 0 || g.index > last {
+			break
+		}
+		s.logRows -= g.rows
+		s.logBytes -= g.size
+		n++
+	}
+	s.unsealed = slices.Delete(s.unsealed, 0, n)
+}
