@@ -86,7 +86,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-tags", "duckdb_arrow", "-o", path, "../cmd/catchment")
+	cmd := exec.Command("go", "build", "-o", path, "../cmd/catchment")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%v: %w\n%s", cmd, err, out)
 	}

@@ -125,7 +125,7 @@ func generate(dir string, views int) error {
 		for n > 0 {
 			batch := make([]*edge.Beacon, min(n, perSegment))
 			for i := range batch {
-				at := day.Time().Add(time.Duration(i) * 24 * time.Hour / time.Duration(len(batch)))
+				at := day.Time().Add(24 * time.Hour / time.Duration(len(batch)) * time.Duration(i))
 				batch[i] = w.view(at)
 			}
 			segment++

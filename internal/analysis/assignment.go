@@ -44,13 +44,15 @@ type Totals struct {
 	From, To edge.Day                  // first and last day with views; From > To: none
 }
 
+func newTotals() Totals { return Totals{From: math.MaxInt32, To: math.MinInt32} }
+
 // NewAssignment returns an empty report by the keys given; none is one group
 // of everything.
 func NewAssignment(by []Key) *Assignment {
 	return &Assignment{
 		by:     by,
 		groups: map[groupKey]int32{},
-		totals: Totals{From: math.MaxInt32, To: math.MinInt32},
+		totals: newTotals(),
 	}
 }
 

@@ -3,6 +3,7 @@ package analysis
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -279,14 +280,14 @@ func TestGroups(t *testing.T) {
 		}
 		var got []string
 		for _, row := range judgeAll(t, DefaultCriteria(), Window{each([]*edge.Latencies(nil)), each(views)}, keys...) {
-			name := ""
+			var name strings.Builder
 			for i, l := range row.Group {
 				if l.Key != keys[i] {
 					t.Errorf("%s: label %d is of %s", by, i, l.Key)
 				}
-				name += l.Text + " "
+				name.WriteString(l.Text + " ")
 			}
-			got = append(got, name)
+			got = append(got, name.String())
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("by %s: %q", by, got)

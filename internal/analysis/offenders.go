@@ -35,7 +35,7 @@ type offenderSums struct {
 
 // NewOffenders returns an empty report.
 func NewOffenders() *Offenders {
-	return &Offenders{index: map[offenderKey]int32{}, totals: NewAssignment(nil).totals}
+	return &Offenders{index: map[offenderKey]int32{}, totals: newTotals()}
 }
 
 // Totals returns what is known about all views.

@@ -47,7 +47,7 @@ type counts struct {
 
 // NewPoPs returns an empty report.
 func NewPoPs() *PoPs {
-	return &PoPs{served: map[servedKey]*servedSums{}, rtts: map[rttKey]*counts{}, totals: NewAssignment(nil).totals}
+	return &PoPs{served: map[servedKey]*servedSums{}, rtts: map[rttKey]*counts{}, totals: newTotals()}
 }
 
 // Totals returns what is known about all views.

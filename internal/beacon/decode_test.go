@@ -327,6 +327,8 @@ func TestDerive(t *testing.T) {
 	f(probe{RTT: 7, Warm: ms(15), Cold: ms(0, 5, 0)}, 5)                                               // exactly 10 ms
 	f(probe{RTT: 7, Warm: ms(15), Cold: ms(0, 4.9, 0)}, 15, "split")                                   //
 	f(probe{RTT: 7, Warm: ms(30), Cold: ms(0, 1, 0), Flags: []string{"split"}}, 30, "split")           // said already
+	f(probe{RTT: 7, Warm: ms(82), Cold: ms(0, 7.6, 0), MRTT: 5.1, Flags: []string{"split"}}, 7.6)      // the kernel agrees: a busy browser
+	f(probe{RTT: 7, Warm: ms(82), Cold: ms(0, 7.6, 0), MRTT: 70}, 82, "split")                         // it does not: a proxy on the way
 	f(probe{RTT: 7, Warm: ms(0, 1), Srv: 0.4}, 0.01)                                                   // a coarse clock saw nothing
 	f(probe{RTT: 7, Warm: ms(2), Srv: 2, Cold: ms(0, 2, 0)}, 0.01)                                     //
 	f(probe{RTT: 7, Warm: ms(40.1, 40.3), Srv: 0.3, Cold: ms(0, 39.7, 0)}, 39.7)                       //

@@ -55,7 +55,9 @@ func (s *Server) admit(socket net.Conn, vip edge.VIPID) *conn {
 func (s *Server) newConn(socket net.Conn, vip edge.VIPID, closed func()) *conn {
 	c := &conn{Conn: socket, vip: vip, closed: sync.OnceFunc(closed)}
 	if !s.trusts(addrOf(socket.RemoteAddr())) {
-		c.socket = socket
+		if s.cfg.Delay == 0 {
+			c.socket = socket
+		}
 		return c
 	}
 	// The specification has the receiver know beforehand whether the header
@@ -103,7 +105,7 @@ func validHeader(h *proxyproto.Header) error {
 // header says where there is one; they wait for it, for up to headerTimeout.
 type conn struct {
 	net.Conn
-	socket net.Conn   // for the kernel's RTT; nil by way of a proxy
+	socket net.Conn   // for the kernel's RTT; nil by way of a proxy, or with a Delay
 	vip    edge.VIPID // of the listener; empty: by the local address
 	header func()     // counts the PROXY header, once; nil: none is expected
 	closed func()

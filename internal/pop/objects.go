@@ -18,6 +18,13 @@ type answer struct {
 // serve answers a request. There is no ServeMux, since that redirects, and an
 // answer that comes from elsewhere measures nothing.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Delay > 0 {
+		select {
+		case <-time.After(s.cfg.Delay):
+		case <-r.Context().Done():
+			return
+		}
+	}
 	a := &answer{w: w, r: r, conn: connOf(r.Context()), begin: time.Now(), object: "other"}
 	handle := func(a *answer) {
 		s.text(a, http.StatusNotFound, "no such object: there are /o, /slow, /big and /healthz\n")

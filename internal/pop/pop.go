@@ -49,6 +49,10 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 
 	Limits Limits
+
+	// Delay holds every answer back, as if the PoP were so far away; the
+	// kernel's RTT, which knows better, is then left out. For the demo.
+	Delay time.Duration
 }
 
 // Listener is one address to accept connections on.

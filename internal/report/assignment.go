@@ -43,14 +43,20 @@ type assignment struct {
 	against []edge.Scheme // compared with unicast
 }
 
-func (r *assignment) names() bool { return slices.Contains(r.by, analysis.ByASN) }
+func (r *assignment) groupsBy(k analysis.Key) bool { return slices.Contains(r.by, k) }
+
+func (r *assignment) names() bool { return r.groupsBy(analysis.ByASN) }
 
 func (r *assignment) columns() []column {
 	var c []column
 	for _, k := range r.by {
 		switch k {
+		case analysis.ByCountry:
+			if !r.groupsBy(analysis.BySubdivision) {
+				c = append(c, column{title: "country"})
+			}
 		case analysis.BySubdivision:
-			c = append(c, column{title: "subdiv"})
+			c = append(c, column{title: "place"}) // US-IL: one column for the two
 		case analysis.ByASN:
 			c = append(c, column{title: "network"})
 		default:
@@ -59,7 +65,7 @@ func (r *assignment) columns() []column {
 	}
 	c = append(c, column{title: "views", right: true})
 	for _, s := range r.schemes {
-		c = append(c, column{string(s), "optimal %", true}, column{string(s), "p90 ms", true})
+		c = append(c, column{string(s), "optimal %", true}, column{string(s), "p50/p90", true}, column{string(s), "wrong", false})
 	}
 	c = append(c, column{title: "best"})
 	for _, s := range r.against {
@@ -70,9 +76,21 @@ func (r *assignment) columns() []column {
 
 func (r *assignment) people(row *analysis.Row) []string {
 	var cells []string
+	country := ""
+	for _, l := range row.Group {
+		if l.Key == analysis.ByCountry {
+			country = l.Text
+		}
+	}
 	for _, l := range row.Group {
 		text := l.Text
 		switch {
+		case l.Key == analysis.ByCountry && r.groupsBy(analysis.BySubdivision):
+			continue
+		case l.Key == analysis.BySubdivision && country != "" && text != "":
+			text = country + "-" + text
+		case l.Key == analysis.BySubdivision && country != "":
+			text = country
 		case l.Key == analysis.ByASN:
 			text = network(l.Number, r.about.Networks)
 		case l.Key == analysis.ByFamily:
@@ -87,7 +105,7 @@ func (r *assignment) people(row *analysis.Row) []string {
 	cells = append(cells, grouped(row.Views))
 	for _, s := range r.schemes {
 		x := &row.Schemes[s.Index()]
-		cells = append(cells, interval(x.Optimal, x.Low, x.High), latency(x.PenaltyP90))
+		cells = append(cells, interval(x.Optimal, x.Low, x.High), penalties(x.PenaltyP50, x.PenaltyP90), orNone(string(x.WrongPoP)))
 	}
 	cells = append(cells, orNone(string(row.BestPoP)))
 	for _, s := range r.against {
@@ -106,6 +124,14 @@ func (r *assignment) verdict(d *analysis.Difference) string {
 		return fmt.Sprintf("%5s %s", none, v)
 	}
 	return fmt.Sprintf("%+5.1f %s", 100*d.Delta, v)
+}
+
+// penalties is "0/29": ms lost, median and 90th percentile.
+func penalties(p50, p90 float64) string {
+	if math.IsNaN(p50) {
+		return none
+	}
+	return latency(p50) + "/" + latency(p90)
 }
 
 func orNone(s string) string {
@@ -234,7 +260,7 @@ func (r *assignment) json(row *analysis.Row) object {
 func (r *assignment) footer() []string {
 	lines := []string{
 		r.about.optimal(),
-		"± or a range: 95 % interval, clustered by client prefix. p90: ms lost against the best PoP.",
+		"± or a range: 95 % interval, clustered by client prefix. p50/p90: ms lost against the best PoP. wrong: the PoP that most of the others reached.",
 	}
 	if len(r.against) > 0 {
 		lines = append(lines, fmt.Sprintf("anycast, dns: the whole 95 %% interval of the paired difference is beyond %s points; too few: it is wider than ±%[1]s.",

@@ -25,6 +25,9 @@ func interval(share, low, high float64) string {
 		return none
 	}
 	if half := max(share-low, high-share); half <= min(share, 1-share) {
+		if half >= 0.0995 {
+			return fmt.Sprintf("%.1f ±%.0f", 100*share, 100*half) // tenths would say nothing
+		}
 		return fmt.Sprintf("%.1f ±%.1f", 100*share, 100*half)
 	}
 	return strings.ReplaceAll(fmt.Sprintf("%.1f–%.1f", 100*low, 100*high), "100.0", "100")

@@ -248,6 +248,7 @@ func TestFigures(t *testing.T) {
 	nan := math.NaN()
 	f(interval(0.702, 0.698, 0.706), "70.2 ±0.4")
 	f(interval(0.702, 0.698, 0.707), "70.2 ±0.5")
+	f(interval(0.458, 0.289, 0.637), "45.8 ±18")
 	f(interval(1, 0.987, 1), "98.7–100")
 	f(interval(0.99, 0.95, 0.999), "95.0–99.9")
 	f(interval(nan, nan, nan), "–")

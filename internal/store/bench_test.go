@@ -20,13 +20,14 @@ func BenchmarkWriteSegment(b *testing.B) {
 	beacons := newTypical(1, testDay.Time(), 20*time.Microsecond).take(50_000)
 	dir := b.TempDir()
 	b.ReportAllocs()
-	n := 0
+	n, before := 0, cpuTime(b)
 	for b.Loop() {
 		if _, err := WriteSegment(dir, testDay, 1, 1, beacons); err != nil {
 			b.Fatal(err)
 		}
 		n += len(beacons)
 	}
+	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(n), "cpu-µs/row")
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
 }
 

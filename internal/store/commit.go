@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"catchment/internal/edge"
@@ -33,7 +32,23 @@ type records struct {
 	ids  []seen
 }
 
-var recordsPool = sync.Pool{New: func() any { return new(records) }}
+// encode makes the records of beacons.
+func (r *records) encode(beacons []*edge.Beacon, d *deduper) error {
+	r.buf, r.ends, r.ids = r.buf[:0], r.ends[:0], r.ids[:0]
+	for _, b := range beacons {
+		if err := checkBeacon(b); err != nil {
+			return err
+		}
+		start := len(r.buf)
+		r.buf = appendRecord(r.buf, b)
+		if size := len(r.buf) - start; size > maxRecord {
+			return fmt.Errorf("%w: %q takes %d bytes (want at most %d)", errBeacon, b.ID, size, maxRecord)
+		}
+		r.ends = append(r.ends, len(r.buf))
+		r.ids = append(r.ids, seen{d.hash(b.ID), hourOf(b.Received)})
+	}
+	return nil
+}
 
 // enqueue puts those beacons that are new into groups. It returns the last
 // group that must become durable before the beacons are: nil when all are.
@@ -41,20 +56,13 @@ func (s *Store) enqueue(ctx context.Context, beacons []*edge.Beacon) (stored int
 	if s.disk.low(s.now()) {
 		return 0, nil, ErrDisk
 	}
-	r := recordsPool.Get().(*records)
-	defer recordsPool.Put(r)
-	r.buf, r.ends, r.ids = r.buf[:0], r.ends[:0], r.ids[:0]
-	for _, b := range beacons {
-		if err := checkBeacon(b); err != nil {
-			return 0, nil, err
-		}
-		start := len(r.buf)
-		r.buf = appendRecord(r.buf, b)
-		if size := len(r.buf) - start; size > maxRecord {
-			return 0, nil, fmt.Errorf("%w: %q takes %d bytes (want at most %d)", errBeacon, b.ID, size, maxRecord)
-		}
-		r.ends = append(r.ends, len(r.buf))
-		r.ids = append(r.ids, seen{s.dedupe.hash(b.ID), hourOf(b.Received)})
+	r, _ := s.records.Get().(*records)
+	if r == nil {
+		r = &records{}
+	}
+	defer s.records.Put(r)
+	if err := r.encode(beacons, s.dedupe); err != nil {
+		return 0, nil, err
 	}
 
 	s.mu.Lock()

@@ -191,7 +191,7 @@ func TestCompactionOfLargeGroups(t *testing.T) {
 		sources, all = append(sources, f), append(all, beacons...)
 	}
 	s := Segment{dir, testDay, 1, 5}
-	err := writeFile(s.Beacons(), beaconGroupRows, func(f *parquetFile[BeaconRow]) error {
+	err := writeFile(s.Beacons(), beaconLayout(), func(f *parquetFile[BeaconRow]) error {
 		return mergeBeacons(t.Context(), f.w, sources, 400)
 	})
 	if err != nil {

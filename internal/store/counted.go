@@ -20,23 +20,33 @@ type sampleCount struct {
 	count  uint32
 }
 
-func (v prefixViews) less(o prefixViews) int { return cmp.Compare(v.prefix, o.prefix) }
+func (v prefixViews) compare(o prefixViews) int { return cmp.Compare(v.prefix, o.prefix) }
 
 func (v prefixViews) plus(o prefixViews) prefixViews {
 	return prefixViews{v.prefix, v.views + o.views, v.weight + o.weight, v.weight2 + o.weight2}
 }
 
-func (s sampleCount) less(o sampleCount) int { return cmp.Compare(s.sample, o.sample) }
+func (s sampleCount) compare(o sampleCount) int { return cmp.Compare(s.sample, o.sample) }
 
 func (s sampleCount) plus(o sampleCount) sampleCount {
 	return sampleCount{s.sample, s.count + o.count}
 }
 
-// counted is a list in which equal elements are added up, now and then.
-type counted[E interface {
-	less(E) int
+// addable are elements that are added up when they are of the same kind:
+// compare then returns 0.
+type addable[E any] interface {
+	compare(E) int
 	plus(E) E
-}] struct {
+}
+
+var (
+	_ addable[prefixViews] = prefixViews{}
+	_ addable[sampleCount] = sampleCount{}
+)
+
+// counted is a list in which elements of the same kind are added up, now and
+// then.
+type counted[E addable[E]] struct {
 	list []E
 	next int // the length at which it is worth adding up again
 }
@@ -51,12 +61,12 @@ func (c *counted[E]) add(e E) {
 	c.list = append(c.list, e)
 }
 
-// addUp sorts the list and leaves no equal elements in it.
+// addUp sorts the list and leaves one element of each kind.
 func (c *counted[E]) addUp() []E {
-	slices.SortFunc(c.list, E.less)
+	slices.SortFunc(c.list, E.compare)
 	sums := c.list[:0]
 	for _, e := range c.list {
-		if n := len(sums); n > 0 && sums[n-1].less(e) == 0 {
+		if n := len(sums); n > 0 && sums[n-1].compare(e) == 0 {
 			sums[n-1] = sums[n-1].plus(e)
 		} else {
 			sums = append(sums, e)

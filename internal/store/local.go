@@ -50,11 +50,12 @@ type Store struct {
 	committerDone chan struct{}
 	sealDue       chan struct{} // to Run: SealRows wait
 
-	sealing   sync.Mutex // one seal at a time
-	sealedTo  atomic.Uint64
-	retiring  sync.Mutex   // loading ids and dropping what is sealed exclude each other
-	running   atomic.Bool  // Run is at it
-	step      func(string) // tests: called between the steps of sealing and of compaction
+	records  sync.Pool  // of *records
+	sealing  sync.Mutex // one seal at a time
+	sealedTo atomic.Uint64
+	retiring sync.Mutex   // loading ids and dropping what is sealed exclude each other
+	running  atomic.Bool  // Run is at it
+	step     func(string) // tests: called between the steps of sealing and of compaction
 }
 
 // Open opens the store in cfg.Dir, which it locks against all other processes
@@ -197,19 +198,24 @@ func (s *Store) appendChunk(ctx context.Context, beacons []*edge.Beacon) (stored
 
 // Run seals what was appended at least every Config.SealEvery, merges small
 // segments and drops days past Config.Retention. When ctx is done it seals
-// everything and returns nil. It returns an error when the log or a segment
-// that must be read is broken; a full disk it outlasts.
+// everything and returns nil. It returns an error when the log cannot be
+// written any more: what is in it is sealed by the next Open. Other failures,
+// a full disk first of all, are logged and outlasted.
 func (s *Store) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return errors.New("store: Run runs already")
 	}
 	defer s.running.Store(false)
+	ctx, cancel := context.WithCancel(ctx)
 	maintained := make(chan struct{})
 	go func() {
 		defer close(maintained)
 		s.maintainLoop(ctx)
 	}()
-	defer func() { <-maintained }()
+	defer func() {
+		cancel()
+		<-maintained
+	}()
 
 	tick := time.NewTicker(s.cfg.SealEvery)
 	defer tick.Stop()

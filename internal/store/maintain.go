@@ -21,13 +21,12 @@ const droppedMark = "dropped"
 func (s *Store) maintainLoop(ctx context.Context) {
 	tick := time.NewTicker(s.cfg.CompactEvery)
 	defer tick.Stop()
-	for {
+	for ctx.Err() == nil {
+		s.maintain(ctx)
 		select {
 		case <-ctx.Done():
-			return
 		case <-tick.C:
 		}
-		s.maintain(ctx)
 	}
 }
 

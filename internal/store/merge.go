@@ -37,21 +37,21 @@ func (s *Store) merge(ctx context.Context, run []Segment) error {
 		return remake(ctx, target, run)
 	}
 
-	err := writeFile(target.Latencies(), aggregateGroupRows, func(f *parquetFile[LatencyRow]) error {
+	err := writeFile(target.Latencies(), aggregateLayout(), func(f *parquetFile[LatencyRow]) error {
 		return mergeRows(ctx, f, run, Segment.Latencies, compareLatencies, addLatencies)
 	})
 	if err != nil {
 		return err
 	}
 	s.step("merged latencies")
-	err = writeFile(target.Assignments(), aggregateGroupRows, func(f *parquetFile[AssignmentRow]) error {
+	err = writeFile(target.Assignments(), aggregateLayout(), func(f *parquetFile[AssignmentRow]) error {
 		return mergeRows(ctx, f, run, Segment.Assignments, compareAssignments, addAssignments)
 	})
 	if err != nil {
 		return err
 	}
 	s.step("merged assignments")
-	err = writeFile(target.Beacons(), beaconGroupRows, func(f *parquetFile[BeaconRow]) error {
+	err = writeFile(target.Beacons(), beaconLayout(), func(f *parquetFile[BeaconRow]) error {
 		return mergeBeacons(ctx, f.w, sources, beaconGroupRows)
 	})
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/compress/snappy"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
@@ -27,6 +29,19 @@ const (
 	idColumn       = "id"
 )
 
+// layout is what the kinds of files differ in.
+type layout struct {
+	groupRows int64 // of a row group, at most
+	codec     compress.Codec
+}
+
+// beaconLayout is for what is kept and seldom read.
+func beaconLayout() layout { return layout{beaconGroupRows, &zstd.Codec{Level: zstd.SpeedFastest}} }
+
+// aggregateLayout is for what every report reads: snappy takes a fifth less CPU
+// to read than zstd, for files about an eighth larger.
+func aggregateLayout() layout { return layout{aggregateGroupRows, &snappy.Codec{}} }
+
 // parquetFile writes one Parquet file of rows T under a temporary name. It
 // exists under its own name once publish has returned. Handing structs to the
 // library is as quick as handing it columns (both were measured).
@@ -38,14 +53,14 @@ type parquetFile[T any] struct {
 	n    int
 }
 
-func createParquet[T any](path string, groupRows int64) (*parquetFile[T], error) {
+func createParquet[T any](path string, l layout) (*parquetFile[T], error) {
 	f, err := os.Create(path + temporarySuffix)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	options := []parquet.WriterOption{
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
-		parquet.MaxRowsPerRowGroup(groupRows),
+		parquet.Compression(l.codec),
+		parquet.MaxRowsPerRowGroup(l.groupRows),
 		parquet.DataPageStatistics(false), // the page index has them
 		parquet.KeyValueMetadata(SchemaKey, strconv.Itoa(SchemaVersion)),
 	}

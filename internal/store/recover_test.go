@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	raftwal "github.com/hashicorp/raft-wal"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catchment/internal/edge"
@@ -49,9 +50,15 @@ func untilCrash(f func()) (did bool) {
 // before and after the next process has sealed it again.
 func TestCrashWhileSealing(t *testing.T) {
 	for _, at := range []crashAt{
-		{"wrote latencies", 1}, {"wrote assignments", 1}, {"sealed a day", 1},
-		{"wrote latencies", 2}, {"wrote assignments", 2}, {"sealed a day", 2},
-		{"sealed a day", 3}, {"marked as sealed", 1}, {"truncated the log", 1},
+		{"wrote latencies", 1},
+		{"wrote assignments", 1},
+		{"sealed a day", 1},
+		{"wrote latencies", 2},
+		{"wrote assignments", 2},
+		{"sealed a day", 2},
+		{"sealed a day", 3},
+		{"marked as sealed", 1},
+		{"truncated the log", 1},
 	} {
 		t.Run(fmt.Sprint(at.name, at.left), func(t *testing.T) {
 			dir := t.TempDir()
@@ -250,5 +257,45 @@ func TestLogFilesChange(t *testing.T) {
 		all = append(all, more...)
 	}
 	mustClose(t, openTest(t, dir, Config{}, nil))
+	checkStored(t, dir, all)
+}
+
+// A process may die after it has filled a file of the log and before the next
+// one is made.
+func TestCrashWithFullLogFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := makeDir(walDir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	all := randomBeacons(71, 30)
+	died := false
+	for i := 0; i < 20 && !died; i++ {
+		w, err := openLog(walDir(dir), 2<<10, quiet())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, last, err := w.bounds()
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := appendRecord(nil, all[i])
+		// What StoreLog does until the file is full; Close keeps the next file from
+		// being made, as death does.
+		err = errors.Join(w.append(last+1, append(binary.AppendUvarint(newEntry(nil), uint64(len(record))), record...)), w.close())
+		died = errors.Is(err, raftwal.ErrSealed)
+		if err != nil && !died {
+			t.Fatal(err)
+		}
+	}
+	if !died {
+		t.Skip("the library went on by itself")
+	}
+	s := openTest(t, dir, Config{}, nil)
+	stored := len(readAll(t, dir))
+	if stored == 0 {
+		t.Fatal("nothing was sealed")
+	}
+	mustAppend(t, s, len(all)-stored, all...)
+	mustClose(t, s)
 	checkStored(t, dir, all)
 }

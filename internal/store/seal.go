@@ -12,49 +12,56 @@ import (
 // that its aggregates take; a store that lags behind seals several.
 const sealMaxRows = 4 * beaconGroupRows
 
-// recover seals what the log holds from before. The entries from which a crash
-// had already made a segment make the same one again; as segments are named by
-// their first and last entry, its name tells which they are.
+// recover seals what the log holds from before and empties it.
 func (s *Store) recover() error {
 	if err := removeLeftovers(s.cfg.Dir); err != nil {
-		return err
-	}
-	highest, segments, err := highestSegment(s.cfg.Dir)
-	if err != nil {
 		return err
 	}
 	first, last, err := s.wal.bounds()
 	if err != nil {
 		return err
 	}
-	// Numbers go on above all segments', also when the log was moved away.
+	highest, segments, err := highestSegment(s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	if first <= last {
+		if err := s.sealAgain(first, last, segments); err != nil {
+			return err
+		}
+		s.log.Info("sealed what the last process left in the write-ahead log", "entries", last-first+1)
+	}
+	if err := s.wal.reset(last); err != nil {
+		return err
+	}
+	// Indexes go on above all segments', also when the log was moved away.
 	s.committed = max(first-1, last, highest)
 	s.sealedTo.Store(s.committed)
-	if first > last {
-		return nil
-	}
+	return nil
+}
+
+// sealAgain seals the entries first to last. Those from which a crash had
+// already made a segment make the same one again: as segments are named by
+// their entries, its name tells which they are.
+func (s *Store) sealAgain(first, last uint64, segments []Segment) error {
 	begun := first
 	for _, segment := range segments {
 		if segment.First == first {
 			begun = max(begun, segment.Last)
 		}
 	}
-	rows := 0
-	from := first
+	rows, from := 0, first
 	for i := first; i <= last; i++ {
-		n := 0
-		if err := s.wal.read(i, func([]byte) error { n++; return nil }); err != nil {
+		if err := s.wal.read(i, func([]byte) error { rows++; return nil }); err != nil {
 			return fmt.Errorf("%w (the beacons in this log were acknowledged; move %s away to start without them)", err, s.wal.dir)
 		}
-		rows += n
-		if i == begun && begun > first || i == last || rows >= sealMaxRows && i > begun {
+		if i == last || i == begun && begun > first || i > begun && rows >= sealMaxRows {
 			if err := s.seal(from, i); err != nil {
 				return err
 			}
 			from, rows = i+1, 0
 		}
 	}
-	s.log.Info("sealed what the last process left in the write-ahead log", "entries", last-first+1)
 	return nil
 }
 

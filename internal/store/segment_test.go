@@ -171,10 +171,14 @@ func TestMigration(t *testing.T) {
 	if err := s.sealAll(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.compact(t.Context()); err != nil {
+	live, err := List(dir)
+	if err != nil || len(live) != 2 {
+		t.Fatalf("%v, %v", live, err)
+	}
+	if err := s.merge(t.Context(), live); err != nil {
 		t.Fatal(err)
 	}
-	live, err := List(dir)
+	live, err = List(dir)
 	if err != nil || len(live) != 1 {
 		t.Fatalf("%v, %v", live, err)
 	}

@@ -19,7 +19,7 @@ func newSegmentWriter(s Segment) (*segmentWriter, error) {
 	if err := makeDir(dayDir(s.Dir, s.Day)); err != nil {
 		return nil, err
 	}
-	f, err := createParquet[BeaconRow](s.Beacons(), beaconGroupRows)
+	f, err := createParquet[BeaconRow](s.Beacons(), beaconLayout())
 	if err != nil {
 		return nil, err
 	}
@@ -40,12 +40,12 @@ func (w *segmentWriter) add(b *edge.Beacon) error {
 // aggregates, which do not count without the beacons.
 func (w *segmentWriter) finish() error {
 	defer w.abort()
-	err := writeFile(w.segment.Latencies(), aggregateGroupRows, w.aggregate.writeLatencies)
+	err := writeFile(w.segment.Latencies(), aggregateLayout(), w.aggregate.writeLatencies)
 	if err != nil {
 		return err
 	}
 	w.step("wrote latencies")
-	err = writeFile(w.segment.Assignments(), aggregateGroupRows, w.aggregate.writeAssignments)
+	err = writeFile(w.segment.Assignments(), aggregateLayout(), w.aggregate.writeAssignments)
 	if err != nil {
 		return err
 	}
@@ -56,8 +56,8 @@ func (w *segmentWriter) finish() error {
 func (w *segmentWriter) abort() { w.beacons.abort() }
 
 // writeFile writes a Parquet file whose rows write puts into it.
-func writeFile[T any](path string, groupRows int64, write func(*parquetFile[T]) error) error {
-	f, err := createParquet[T](path, groupRows)
+func writeFile[T any](path string, l layout, write func(*parquetFile[T]) error) error {
+	f, err := createParquet[T](path, l)
 	if err != nil {
 		return err
 	}

@@ -135,12 +135,21 @@ func (w *writeAheadLog) setSealed(last uint64) error {
 	return nil
 }
 
-// truncate frees the space of the entries before last. That one stays: the
-// library remembers the next index by it, and a log that is emptied while it
-// changes files gets stuck.
+// truncate frees the space of the entries before last. That one stays: a log
+// that is emptied while the library changes files gets stuck.
 func (w *writeAheadLog) truncate(last uint64) error {
 	if err := w.log.DeleteRange(0, last-1); err != nil {
 		return fmt.Errorf("store: truncate the write-ahead log: %w", err)
+	}
+	return nil
+}
+
+// reset makes the log empty, for appending to go on after last. It is for a
+// log that was just opened and whose entries are all sealed: the library cannot
+// append to a file that it had filled when the last process died.
+func (w *writeAheadLog) reset(last uint64) error {
+	if err := w.log.DeleteRange(0, last); err != nil {
+		return fmt.Errorf("store: empty the write-ahead log: %w", err)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func TestKillUnderLoad(t *testing.T) {
 	}
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "catchment")
-	if out, err := exec.Command("go", "build", "-tags", "duckdb_arrow", "-o", binary, "catchment/cmd/catchment").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, "catchment/cmd/catchment").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	fleet := filepath.Join(dir, "fleet.yaml")

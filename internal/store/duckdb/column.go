@@ -36,6 +36,9 @@ func (c *column[T]) absent(rows int) {
 	c.values = append(c.values, make([]T, rows)...)
 }
 
+// maxGrow bounds the room made for values that a file only claims to hold.
+const maxGrow = 1 << 20
+
 // read decodes a column chunk of so many rows.
 func (c *column[T]) read(chunk parquet.ColumnChunk, leaf parquet.LeafColumn, rows int) error {
 	wantLevels := 0
@@ -46,6 +49,10 @@ func (c *column[T]) read(chunk parquet.ColumnChunk, leaf parquet.LeafColumn, row
 		return fmt.Errorf("nesting is %d deep (want %d)", leaf.MaxRepetitionLevel, wantLevels)
 	}
 	c.values, c.starts, c.table = c.values[:0], c.starts[:0], c.table[:0]
+	c.values = slices.Grow(c.values, int(min(max(0, chunk.NumValues()), maxGrow)))
+	if c.list {
+		c.starts = slices.Grow(c.starts, min(max(0, rows), maxGrow)+1)
+	}
 	pages := chunk.Pages()
 	defer pages.Close()
 	for {

@@ -12,8 +12,8 @@ import (
 // The days that a query cuts have no aggregate of their own: it is made here,
 // from the columns of their beacons that it takes, by the rules of the writer
 // of segments (package store). Each row group is aggregated by itself, so that
-// memory is bounded. SQL took ten times the CPU for that, most of it for lists
-// of probes, which DuckDB reads with all their fields.
+// memory is bounded. GROUP BY in SQL took more than twice the CPU, most of it for
+// the lists of probes, which DuckDB reads with all their fields.
 
 // groups gathers values by key, in memory that is used again.
 type groups[K comparable, V any] struct {

@@ -7,12 +7,11 @@
 //
 // What reports need is read from the files column by column, in Go: the two
 // aggregates that were written beside the segments, and for the days that a
-// query cuts, the few columns of beacons that they are made from. That needs
-// no SQL, and DuckDB takes twice the CPU to hand over the aggregates' lists and
-// strings (BenchmarkReportFetch measures both). SQL does the rest.
+// query cuts, the few columns of beacons that they are made from. That needs no
+// SQL, and tens of millions of list elements would cost more to carry from
+// DuckDB into Go than to read. SQL does the rest.
 //
-// This is the only package that needs cgo. It is built with the tag
-// duckdb_arrow.
+// This is the only package that needs cgo.
 package duckdb
 
 import (
@@ -21,11 +20,11 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"runtime"
 	"sync"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	ddb "github.com/duckdb/duckdb-go/v2"
 
 	"catchment/internal/store"
@@ -143,28 +142,37 @@ func (e *Engine) exec(ctx context.Context, sql string) error {
 	return errors.Join(err, conn.Close())
 }
 
-// query runs a statement and hands each batch of its result, about 2,048 rows,
-// to each, until that returns false. DuckDB has the whole result in memory
-// before the first batch. Columns are valid only within the call.
-func (e *Engine) query(ctx context.Context, sql string, each func(arrow.RecordBatch) (bool, error)) (err error) {
+// row is one row of a result: values by column.
+type row map[string]driver.Value
+
+// query runs a statement and hands each row of its result to each, until that
+// returns false. It is for small results: DuckDB has the whole of it in memory
+// before the first row.
+func (e *Engine) query(ctx context.Context, sql string, each func(row) (bool, error)) (err error) {
 	conn, err := e.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	conv, err := ddb.NewArrowFromConn(conn)
+	result, err := conn.(driver.QueryerContext).QueryContext(ctx, sql, nil)
 	if err != nil {
 		return err
 	}
-	result, err := conv.QueryContext(ctx, sql)
-	if err != nil {
-		return err
-	}
-	defer result.Release()
-	for result.Next() {
-		if more, err := each(result.RecordBatch()); err != nil || !more {
+	defer func() { err = errors.Join(err, result.Close()) }()
+	columns := result.Columns()
+	values := make([]driver.Value, len(columns))
+	for {
+		if err := result.Next(values); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		r := make(row, len(columns))
+		for i, name := range columns {
+			r[name] = values[i]
+		}
+		if more, err := each(r); err != nil || !more {
 			return err
 		}
 	}
-	return result.Err()
 }

@@ -2,10 +2,7 @@ package duckdb
 
 import (
 	"context"
-	"strings"
-
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
+	"fmt"
 
 	"catchment/internal/store"
 )
@@ -26,18 +23,13 @@ func (e *Engine) Networks(ctx context.Context, q store.Query) (map[uint32]string
 	}
 	all := make(map[uint32]string)
 	for _, p := range parts { // ascending
-		err := e.queryPart(ctx, p, store.Segment.Assignments, networksSQL, func(batch arrow.RecordBatch) (bool, error) {
-			asn, err := columnOf[*array.Uint32](batch, "asn")
-			if err != nil {
-				return false, err
+		err := e.queryPart(ctx, p, store.Segment.Assignments, networksSQL, func(r row) (bool, error) {
+			asn, isNumber := r["asn"].(uint32)
+			name, isText := r["name"].(string)
+			if !isNumber || !isText {
+				return false, fmt.Errorf("store/duckdb: a network is (%T, %T)", r["asn"], r["name"])
 			}
-			name, err := columnOf[*array.String](batch, "name")
-			if err != nil {
-				return false, err
-			}
-			for i := range asn.Len() {
-				all[asn.Value(i)] = strings.Clone(name.Value(i)) // lies in the batch
-			}
+			all[asn] = name
 			return true, nil
 		})
 		if err != nil {

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/apache/arrow-go/v18/arrow"
-
 	"catchment/internal/store"
 )
 
 // queryPart runs a statement in which $files is one kind of p's files.
-func (e *Engine) queryPart(ctx context.Context, p part, path func(store.Segment) string, sql string, each func(arrow.RecordBatch) (bool, error)) error {
+func (e *Engine) queryPart(ctx context.Context, p part, path func(store.Segment) string, sql string, each func(row) (bool, error)) error {
 	var late error // after some of the result was handed out: no second try
 	err := e.retry(p, func(segments []store.Segment) error {
 		files := paths(segments, path)
@@ -21,9 +19,9 @@ func (e *Engine) queryPart(ctx context.Context, p part, path func(store.Segment)
 			return err
 		}
 		started := false
-		err = e.query(ctx, strings.ReplaceAll(sql, "$files", readParquet(files, old)), func(batch arrow.RecordBatch) (bool, error) {
+		err = e.query(ctx, strings.ReplaceAll(sql, "$files", readParquet(files, old)), func(r row) (bool, error) {
 			started = true
-			return each(batch)
+			return each(r)
 		})
 		if started {
 			late, err = err, nil
@@ -31,20 +29,6 @@ func (e *Engine) queryPart(ctx context.Context, p part, path func(store.Segment)
 		return err
 	})
 	return cmp.Or(err, late)
-}
-
-// columnOf returns a column of a result by its name.
-func columnOf[A arrow.Array](batch arrow.RecordBatch, name string) (A, error) {
-	var none A
-	indices := batch.Schema().FieldIndices(name)
-	if len(indices) != 1 {
-		return none, fmt.Errorf("store/duckdb: the result has no column %s", name)
-	}
-	column, ok := batch.Column(indices[0]).(A)
-	if !ok {
-		return none, fmt.Errorf("store/duckdb: column %s of the result is %s", name, batch.Column(indices[0]).DataType())
-	}
-	return column, nil
 }
 
 func paths(segments []store.Segment, path func(store.Segment) string) []string {
