@@ -84,7 +84,7 @@ func newLoad(ctx context.Context, addr string, t *template, conns, wants int) (*
 	}
 	for _, c := range l.conns {
 		l.wait.Go(func() {
-			if err := l.drive(c, t, wants); err != nil && !errors.Is(err, net.ErrClosed) {
+			if err := l.drive(c, t, wants); !errors.Is(err, net.ErrClosed) {
 				l.mu.Lock()
 				l.failed = errors.Join(l.failed, err)
 				l.mu.Unlock()
@@ -94,6 +94,7 @@ func newLoad(ctx context.Context, addr string, t *template, conns, wants int) (*
 	return l, nil
 }
 
+// drive sends until something fails, at the latest when the load is closed.
 func (l *load) drive(c net.Conn, t *template, wants int) error {
 	req := bytes.Clone(t.bytes)
 	r := bufio.NewReaderSize(c, 4096)

@@ -92,12 +92,13 @@ func TestImport(t *testing.T) {
 	f("0 beacons stored, 3 known already, 0 lines refused, 0 lines done earlier", false, "", "--again", good)
 	f("1 beacons stored, 0 known already, 0 lines refused, 0 lines done earlier", false, importLine(5), "-")
 
-	refused := bad + ":2: id: is missing\n"
+	var refused strings.Builder
+	refused.WriteString(bad + ":2: id: is missing\n")
 	for i := 3; i < 3+maxReported-1; i++ {
-		refused += fmt.Sprintf("%s:%d: want an object\n", bad, i)
+		refused.WriteString(fmt.Sprintf("%s:%d: want an object\n", bad, i))
 	}
-	refused += "... and 6 more lines were refused\n"
-	f(refused+"2 beacons stored, 0 known already, 26 lines refused, 0 lines done earlier", true, "", bad, packed)
+	refused.WriteString("... and 6 more lines were refused\n")
+	f(refused.String()+"2 beacons stored, 0 known already, 26 lines refused, 0 lines done earlier", true, "", bad, packed)
 
 	n := 0
 	segments, err := store.List(filepath.Join(dir, "data"))

@@ -219,14 +219,15 @@ func TestMostProbes(t *testing.T) {
 		fleet.PoPs = append(fleet.PoPs, edge.PoP{ID: edge.PoPID(fmt.Sprintf("p%d", i))})
 	}
 	d := Decoder{Names: NewNames(fleet)}
-	body := `{"v":1,"id":"x","rate":1,"probes":[{"target":"pop:p0","error":"net"}`
+	var body strings.Builder
+	body.WriteString(`{"v":1,"id":"x","rate":1,"probes":[{"target":"pop:p0","error":"net"}`)
 	for i := 1; i < MaxProbes; i++ {
-		body += fmt.Sprintf(`,{"target":"pop:p%d","error":"net"}`, i)
+		body.WriteString(fmt.Sprintf(`,{"target":"pop:p%d","error":"net"}`, i))
 	}
-	if err := d.Body([]byte(body + "]}")); err != nil {
+	if err := d.Body([]byte(body.String() + "]}")); err != nil {
 		t.Error(err)
 	}
-	err := d.Body([]byte(body + `,{"target":"unicast","error":"net"}]}`))
+	err := d.Body([]byte(body.String() + `,{"target":"unicast","error":"net"}]}`))
 	var e *Error
 	if !errors.As(err, &e) || e.Reason != ReasonCount || e.Field != "probes" {
 		t.Errorf("%v, want probes refused by count", err)

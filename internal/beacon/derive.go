@@ -68,10 +68,8 @@ func without(flags []string, flag string) []string {
 
 // addFlag adds a flag that is not there yet.
 func addFlag(flags *[]string, flag string) {
-	for _, f := range *flags {
-		if f == flag {
-			return
-		}
+	if slices.Contains(*flags, flag) {
+		return
 	}
 	*flags = append(*flags, flag)
 }

@@ -40,8 +40,10 @@ func geographies() []geography {
 		{us("NY"), 0.77, 0.74, iadLax, rtts{"iad": 11, "lax": 68, "gru": 128, "sin": 233}},
 		{us("AZ"), 0.60, 0.39, [2]edge.PoPID{"iad", "iad"}, rtts{"iad": 58, "lax": 15, "gru": 168, "sin": 186}},
 		{
-			edge.Place{Continent: "SA", Country: "BR"}, 0.88, 0.33,
-			[2]edge.PoPID{"iad", "sin"}, rtts{"iad": 121, "lax": 166, "gru": 16, "sin": 334},
+			edge.Place{Continent: "SA", Country: "BR"},
+			0.88, 0.33,
+			[2]edge.PoPID{"iad", "sin"},
+			rtts{"iad": 121, "lax": 166, "gru": 16, "sin": 334},
 		},
 	}
 }

@@ -18,8 +18,13 @@ func TestBins(t *testing.T) {
 		ms   float64
 		want int
 	}{
-		{math.NaN(), 0}, {-1, 0}, {0, 0}, {1e-9, 0},
-		{1, 4 * BinsPerOctave}, {2, 5 * BinsPerOctave}, {math.Inf(1), NumBins - 1},
+		{math.NaN(), 0},
+		{-1, 0},
+		{0, 0},
+		{1e-9, 0},
+		{1, 4 * BinsPerOctave},
+		{2, 5 * BinsPerOctave},
+		{math.Inf(1), NumBins - 1},
 	} {
 		if got := Bin(c.ms); got != c.want {
 			t.Errorf("Bin(%v) = %d, want %d", c.ms, got, c.want)
@@ -131,17 +136,20 @@ func TestView(t *testing.T) {
 		{
 			"all schemes over one family", v4,
 			[]Probe{answered(Unicast, "iad", 4), answered(Global, "lax", 4), failed, {Target: "pop:gru", PoP: "gru", RTT: 99, AF: 4}},
-			4, [3]PoPID{"iad", "lax", Failed},
+			4,
+			[3]PoPID{"iad", "lax", Failed},
 		},
 		{
 			"the other family is not compared", v4,
 			[]Probe{answered(Unicast, "iad", 6), answered(Global, "lax", 6), answered(Regional, "iad", 4)},
-			6, [3]PoPID{"iad", "lax", ""},
+			6,
+			[3]PoPID{"iad", "lax", ""},
 		},
 		{
 			"unicast decides a tie", v4,
 			[]Probe{answered(Global, "lax", 4), answered(Unicast, "iad", 6)},
-			6, [3]PoPID{"iad", "", ""},
+			6,
+			[3]PoPID{"iad", "", ""},
 		},
 		{"no probe says: the client's", v6, []Probe{answered(Global, "lax", 0)}, 6, [3]PoPID{"", "lax", ""}},
 		{"nothing probed", v4, nil, 4, [3]PoPID{}},

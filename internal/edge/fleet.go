@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -99,10 +100,8 @@ func (f *Fleet) PoP(id PoPID) (*PoP, bool) {
 func (f *Fleet) VIPByAddr(a netip.Addr) (VIPID, bool) {
 	a = a.Unmap().WithZone("")
 	for _, v := range f.VIPs {
-		for _, b := range v.Addresses {
-			if a == b {
-				return v.ID, true
-			}
+		if slices.Contains(v.Addresses, a) {
+			return v.ID, true
 		}
 	}
 	return "", false
