@@ -34,7 +34,10 @@ const (
 	prefixes     = 300000
 	pops         = 40
 	days         = 7
-	perSegment   = 500000 // views
+
+	// churn is the share of views that a scheme leads elsewhere than most views
+	// of the same prefix: catchments follow routes, not single views.
+	churn = 0.03
 )
 
 func main() {
@@ -115,26 +118,21 @@ func generate(dir string, views int) error {
 	}
 	w := newWorld()
 	first := edge.DayOf(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
-	segment := uint64(0)
 	for d := range days {
 		n := views / days
 		if d == days-1 {
 			n = views - n*(days-1)
 		}
 		day := first + edge.Day(d)
-		for n > 0 {
-			batch := make([]*edge.Beacon, min(n, perSegment))
-			for i := range batch {
-				at := day.Time().Add(24 * time.Hour / time.Duration(len(batch)) * time.Duration(i))
-				batch[i] = w.view(at)
-			}
-			segment++
-			if _, err := store.WriteSegment(dir, day, segment, segment, batch); err != nil {
-				return err
-			}
-			n -= len(batch)
-			log.Printf("  day %d of %d, segment %d", d+1, days, segment)
+		batch := make([]*edge.Beacon, n)
+		for i := range batch {
+			batch[i] = w.view(day.Time().Add(24 * time.Hour / time.Duration(n) * time.Duration(i)))
 		}
+		// One segment a day, as compaction leaves a closed day of this size.
+		if _, err := store.WriteSegment(dir, day, uint64(d+1), uint64(d+1), batch); err != nil {
+			return err
+		}
+		log.Printf("  day %d of %d", d+1, days)
 	}
 	return os.WriteFile(done, nil, 0o644)
 }
@@ -179,9 +177,14 @@ func (w *world) view(at time.Time) *edge.Beacon {
 		b.Probes = append(b.Probes, edge.Probe{Target: t, PoP: w.pop[pop], RTT: rtt(pop), AF: 4})
 	}
 	scheme := func(s edge.Scheme, optimal float64) {
+		// Where most views of this prefix go is the prefix's own.
+		draw := rand.New(rand.NewPCG(uint64(prefix), uint64(s.Index())))
+		if w.rng.Float64() < churn {
+			draw = w.rng
+		}
 		pop := best
-		if w.rng.Float64() > optimal {
-			pop = (best + 1 + w.rng.IntN(3)) % pops
+		if draw.Float64() > optimal {
+			pop = (best + 1 + draw.IntN(3)) % pops
 		}
 		probe(edge.Target(s), pop)
 	}

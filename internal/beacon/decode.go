@@ -190,11 +190,13 @@ func (d *Decoder) page(p *edge.Page) {
 	for d.field(&o) {
 		switch string(o.key) {
 		case "pop":
+			// The page may come from another CDN, which names its PoPs in the
+			// same header: a name that is not of the fleet is dropped.
 			d.once(&o, fPoP)
-			p.PoP = d.pop()
+			p.PoP = d.Names.pops[string(d.str())]
 		case "vip":
 			d.once(&o, fVIP)
-			p.VIP = d.vip()
+			p.VIP = d.Names.vips[string(d.str())]
 		case "dns":
 			d.once(&o, fDNS)
 			p.DNS = d.duration()

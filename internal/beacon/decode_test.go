@@ -188,7 +188,6 @@ func refusedBodies() map[string]struct {
 		"unknown error":      {probe(`"error":"dns"`), ReasonValue, "probes[1].error"},
 		"unknown pop":        {probe(`"served":["iad","ams"]`), ReasonValue, "probes[1].served[1]"},
 		"unknown vip":        {probe(`"vip":"europe"`), ReasonValue, "probes[1].vip"},
-		"failed as pop":      {with(`"page":{"pop":"!"}`), ReasonValue, "page.pop"},
 		"proto with a space": {probe(`"proto":"h 2"`), ReasonValue, "probes[1].proto"},
 		"unknown target":     {`{"v":1,"id":"x","rate":1,"probes":[{"target":"pop:ams"}]}`, ReasonValue, "probes[0].target"},
 		"target twice": {

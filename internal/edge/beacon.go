@@ -77,7 +77,15 @@ type View struct {
 	RTT    [len(Schemes)]float64 // ms; 0 is not measured
 }
 
-// View derives the assignment from b. Schemes are compared within one address
+// Errors of a probe that are not the network's: the page went away midway, and
+// an answer without Timing-Allow-Origin, which still names its PoP.
+const (
+	Aborted  = "aborted"
+	NoTiming = "tao"
+)
+
+// View derives the assignment from b. A scheme whose probe was Aborted counts
+// as not probed. Schemes are compared within one address
 // family: the one that most of the successful scheme probes used, the unicast
 // probe's on a tie, and the client's own where no probe says. A scheme that
 // answered over the other family counts as not probed.
@@ -118,14 +126,15 @@ func (b *Beacon) View() View {
 		if !ok || p.AF != 0 && p.AF != int(v.Family) {
 			continue
 		}
-		k := s.Index()
-		if p.Error != "" || p.PoP == "" {
+		switch k := s.Index(); {
+		case p.Error == Aborted:
+		case p.Error != "" && p.Error != NoTiming || p.PoP == "":
 			if v.Served[k] == "" {
 				v.Served[k] = Failed
 			}
-			continue
+		default:
+			v.Served[k], v.RTT[k] = p.PoP, p.RTT
 		}
-		v.Served[k], v.RTT[k] = p.PoP, p.RTT
 	}
 	return v
 }

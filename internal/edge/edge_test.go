@@ -152,6 +152,16 @@ func TestView(t *testing.T) {
 			[3]PoPID{"iad", "", ""},
 		},
 		{"no probe says: the client's", v6, []Probe{answered(Global, "lax", 0)}, 6, [3]PoPID{"", "lax", ""}},
+		{
+			"who leaves says nothing", v4,
+			[]Probe{answered(Unicast, "iad", 4), {Target: Target(Global), PoP: "lax", Error: Aborted}},
+			4, [3]PoPID{"iad", "", ""},
+		},
+		{
+			"an answer without timings is an answer", v4,
+			[]Probe{{Target: Target(Unicast), PoP: "iad", Error: NoTiming}},
+			4, [3]PoPID{"iad", "", ""},
+		},
 		{"nothing probed", v4, nil, 4, [3]PoPID{}},
 	} {
 		b := Beacon{Client: c.client, Probes: c.probes}

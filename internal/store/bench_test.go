@@ -162,3 +162,24 @@ func cpuTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+func BenchmarkEncode(b *testing.B) {
+	beacons := newTypical(1, testDay.Time(), time.Microsecond).take(64)
+	var buf []byte
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		buf = appendRecord(buf[:0], beacons[i%len(beacons)])
+	}
+	b.ReportMetric(float64(len(buf)), "B/record")
+}
+
+func BenchmarkDecode(b *testing.B) {
+	record := string(appendRecord(nil, newTypical(1, testDay.Time(), time.Microsecond).next()))
+	var beacon edge.Beacon
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := decodeRecord(&beacon, record); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

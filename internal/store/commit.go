@@ -22,7 +22,7 @@ type group struct {
 	err     error // set before done is closed
 }
 
-// commitBytes is how much is worth a commit at once, some three hundred beacons.
+// commitBytes is how much is worth a commit at once, some two hundred beacons.
 const commitBytes = 128 << 10
 
 // records are encoded outside of the lock, into memory that is used again.

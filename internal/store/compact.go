@@ -75,7 +75,7 @@ func (s *Store) compactDay(ctx context.Context, day edge.Day) (merged bool, err 
 // limit. In neither is a large file written again for the sake of small ones.
 func worthMerging(sizes []int64, closed bool, run int, limit int64) (from, to int) {
 	for tier := int64(256 << 10); tier < limit; tier *= 8 {
-		for i := 0; i < len(sizes); i++ {
+		for i := range sizes {
 			j, total, largest := pack(sizes, i, tier, limit)
 			if j-i >= run && total >= 2*largest {
 				return i, j

@@ -228,7 +228,7 @@ func TestCopyColumnKeepsRowsWhole(t *testing.T) {
 		List []string `parquet:"list,list"`
 	}
 	var rows []row
-	for i := range 300 {
+	for i := range 120 {
 		var r row
 		for j := range i * 17 % 9000 {
 			r.List = append(r.List, fmt.Sprint(i, "-", j))

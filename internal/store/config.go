@@ -23,7 +23,7 @@ type Config struct {
 	CommitDelay time.Duration
 
 	// QueueBytes bounds what waits in memory for a commit: 16 MiB. LogBytes
-	// bounds what waits on disk for being sealed: 2 GiB, about five million
+	// bounds what waits on disk for being sealed: 2 GiB, some three to four million
 	// beacons, whose ids take 16 bytes of memory each meanwhile. Beyond either
 	// Append returns ErrBusy.
 	QueueBytes int

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -77,20 +78,16 @@ func (s *Store) loadHour(h hour) error {
 	return nil
 }
 
-// readHour calls add with the ids of the beacons received in an hour.
+// span is the time of a segment's beacons, µs: [since, until].
+type span struct{ since, until int64 }
+
+// readHour calls add with the ids of the beacons received in an hour. s.retiring
+// is held.
 func (s *Store) readHour(h hour, add func(id string)) error {
 	from := time.Unix(int64(h)*3600, 0)
+	hour := span{from.UnixMicro(), from.Add(time.Hour).UnixMicro() - 1}
 	for tries := 0; ; tries++ {
-		segments, err := listDay(s.cfg.Dir, edge.DayOf(from))
-		if err != nil {
-			return err
-		}
-		live, _ := splitCovered(segments)
-		for _, segment := range live {
-			if err = readIDs(segment, from.UnixMicro(), from.Add(time.Hour).UnixMicro(), add); err != nil {
-				break
-			}
-		}
+		err := s.readDayIDs(edge.DayOf(from), hour, add)
 		// One that was replaced while others were read may be gone by now.
 		if err == nil || !errors.Is(err, fs.ErrNotExist) || tries == 3 {
 			return err
@@ -98,35 +95,66 @@ func (s *Store) readHour(h hour, add func(id string)) error {
 	}
 }
 
-// readIDs calls add with the ids of a segment's beacons received in
-// [since, until), in µs. It reads two columns, of the row groups in question.
-func readIDs(s Segment, since, until int64, add func(id string)) error {
-	f, err := openParquet(s.Beacons(), parquet.SkipPageIndex(true))
+// readDayIDs calls add with the ids of a day's beacons received within a span.
+// It opens only segments that may have some, once it has seen each: an import
+// goes through the hours of a day one by one.
+func (s *Store) readDayIDs(day edge.Day, want span, add func(id string)) error {
+	segments, err := listDay(s.cfg.Dir, day)
 	if err != nil {
 		return err
+	}
+	live, _ := splitCovered(segments)
+	known, now := s.spans[day], make(map[Segment]span, len(live))
+	s.spans[day] = now
+	for _, segment := range live {
+		has, ok := known[segment]
+		if !ok || has.overlaps(want) {
+			if has, err = readIDs(segment, want, add); err != nil {
+				return err
+			}
+		}
+		now[segment] = has
+	}
+	return nil
+}
+
+func (s span) overlaps(o span) bool { return s.since <= o.until && o.since <= s.until }
+
+// readIDs calls add with the ids of a segment's beacons received within a span,
+// and returns the segment's own. It reads two columns, of the row groups in
+// question.
+func readIDs(s Segment, want span, add func(id string)) (span, error) {
+	f, err := openParquet(s.Beacons(), parquet.SkipPageIndex(true))
+	if err != nil {
+		return span{}, err
 	}
 	defer f.close()
 	received, ok1 := f.file.Schema().Lookup(receivedColumn)
 	id, ok2 := f.file.Schema().Lookup(idColumn)
 	if !ok1 || !ok2 {
-		return fmt.Errorf("store: %s has no column %s or %s", s.Beacons(), receivedColumn, idColumn)
+		return span{}, fmt.Errorf("store: %s has no column %s or %s", s.Beacons(), receivedColumn, idColumn)
 	}
+	all := span{math.MaxInt64, math.MinInt64}
 	for i, group := range f.file.RowGroups() {
+		has := span{math.MinInt64, math.MaxInt64}
 		stats := &f.file.Metadata().RowGroups[i].Columns[received.ColumnIndex].MetaData.Statistics
-		if len(stats.MinValue) == 8 && len(stats.MaxValue) == 8 &&
-			(int64(binary.LittleEndian.Uint64(stats.MinValue)) >= until || int64(binary.LittleEndian.Uint64(stats.MaxValue)) < since) {
+		if len(stats.MinValue) == 8 && len(stats.MaxValue) == 8 {
+			has = span{int64(binary.LittleEndian.Uint64(stats.MinValue)), int64(binary.LittleEndian.Uint64(stats.MaxValue))}
+		}
+		all = span{min(all.since, has.since), max(all.until, has.until)}
+		if !has.overlaps(want) {
 			continue
 		}
 		chunks := group.ColumnChunks()
 		if err := readTwo(chunks[received.ColumnIndex], chunks[id.ColumnIndex], func(at, id parquet.Value) {
-			if t := at.Int64(); since <= t && t < until {
+			if t := at.Int64(); want.overlaps(span{t, t}) {
 				add(string(id.ByteArray()))
 			}
 		}); err != nil {
-			return fmt.Errorf("store: read %s: %w", s.Beacons(), err)
+			return span{}, fmt.Errorf("store: read %s: %w", s.Beacons(), err)
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // readTwo calls each with the values of two columns without lists.

@@ -53,9 +53,10 @@ type Store struct {
 	records  sync.Pool  // of *records
 	sealing  sync.Mutex // one seal at a time
 	sealedTo atomic.Uint64
-	retiring sync.Mutex   // loading ids and dropping what is sealed exclude each other
-	running  atomic.Bool  // Run is at it
-	step     func(string) // tests: called between the steps of sealing and of compaction
+	retiring sync.Mutex                    // loading ids and dropping what is sealed exclude each other
+	spans    map[edge.Day]map[Segment]span // of segments that ids were looked for in; for retiring's holder
+	running  atomic.Bool                   // Run is at it
+	step     func(string)                  // tests: called between the steps of sealing and of compaction
 }
 
 // Open opens the store in cfg.Dir, which it locks against all other processes
@@ -92,6 +93,7 @@ func open(cfg Config, log *slog.Logger, reg prometheus.Registerer, hooks *testHo
 		wake:          make(chan struct{}, 1),
 		committerDone: make(chan struct{}),
 		sealDue:       make(chan struct{}, 1),
+		spans:         map[edge.Day]map[Segment]span{},
 	}
 	if s.now == nil {
 		s.now = time.Now

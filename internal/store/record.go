@@ -183,11 +183,16 @@ func (e *encoder) floats(list []float64) {
 }
 
 func (e *encoder) text(s string) {
+	b := e.b
+	if s == "" {
+		e.b = append(b, 0)
+		return
+	}
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\ufffd")
 	}
-	e.uint(uint64(len(s)))
-	e.b = append(e.b, s...)
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	e.b = append(b, s...)
 }
 
 func encodeTexts[T ~string](e *encoder, list []T) {
