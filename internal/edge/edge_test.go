@@ -155,12 +155,14 @@ func TestView(t *testing.T) {
 		{
 			"who leaves says nothing", v4,
 			[]Probe{answered(Unicast, "iad", 4), {Target: Target(Global), PoP: "lax", Error: Aborted}},
-			4, [3]PoPID{"iad", "", ""},
+			4,
+			[3]PoPID{"iad", "", ""},
 		},
 		{
 			"an answer without timings is an answer", v4,
 			[]Probe{{Target: Target(Unicast), PoP: "iad", Error: NoTiming}},
-			4, [3]PoPID{"iad", "", ""},
+			4,
+			[3]PoPID{"iad", "", ""},
 		},
 		{"nothing probed", v4, nil, 4, [3]PoPID{}},
 	} {
