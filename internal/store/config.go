@@ -23,9 +23,9 @@ type Config struct {
 	CommitDelay time.Duration
 
 	// QueueBytes bounds what waits in memory for a commit: 16 MiB. LogBytes
-	// bounds what waits on disk for being sealed: 2 GiB, some three to four million
-	// beacons, whose ids take 16 bytes of memory each meanwhile. Beyond either
-	// Append returns ErrBusy.
+	// bounds what waits on disk for being sealed: 2 GiB, some three to four
+	// million beacons, whose ids take 16 bytes of memory each meanwhile. Beyond
+	// either Append returns ErrBusy.
 	QueueBytes int
 	LogBytes   int64
 
