@@ -208,7 +208,7 @@ func (h *histogram) middle(lo, hi int) float64 {
 	for _, w := range h[lo : hi+1] {
 		total += w
 	}
-	return binEdgeMs(quantile(h[:], lo, hi, total, 0.5))
+	return edge.BinEdgeMs(quantile(h[:], lo, hi, total, 0.5))
 }
 
 // quantile returns the position, in bins, below which a share q of the weight
@@ -235,10 +235,4 @@ func quantile(h []float64, lo, hi int, total, q float64) float64 {
 		}
 	}
 	return float64(hi) + 1
-}
-
-// binEdgeMs is edge.BinMs for a position within the bins: b+0.5 is the
-// midpoint of bin b.
-func binEdgeMs(pos float64) float64 {
-	return edge.BinMs(0) * math.Exp2((pos-0.5)/edge.BinsPerOctave)
 }

@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -62,7 +61,7 @@ func (t *table) placeStanding(p *place) *standing {
 			s.pops = append(s.pops, popLatency{x.pop, ms})
 		}
 	}
-	t.sort(s.pops)
+	t.bestFirst(s.pops)
 	p.standing = s
 	return s
 }
@@ -100,19 +99,23 @@ func (t *table) cellStanding(p *place, c *cell, whole *standing) *standing {
 			s.pops = append(s.pops, popLatency{x.pop, s.borrow(x.ms)})
 		}
 	}
-	t.sort(s.pops)
+	t.bestFirst(s.pops)
 	return s
 }
 
-// sort puts the best PoP first; the name decides between equals, so that the
-// order of the input never does.
-func (t *table) sort(pops []popLatency) {
-	slices.SortFunc(pops, func(a, b popLatency) int {
-		if c := cmp.Compare(a.ms, b.ms); c != 0 {
-			return c
+// bestFirst puts the best PoP first; the name decides between equals, so that
+// the order of the input never does.
+func (t *table) bestFirst(pops []popLatency) {
+	if len(pops) == 0 {
+		return
+	}
+	best := 0
+	for i, p := range pops {
+		if b := pops[best]; p.ms < b.ms || p.ms == b.ms && t.names[p.pop] < t.names[b.pop] {
+			best = i
 		}
-		return cmp.Compare(t.names[a.pop], t.names[b.pop])
-	})
+	}
+	pops[0], pops[best] = pops[best], pops[0]
 }
 
 func (s *standing) best() popLatency { return s.pops[0] }
@@ -127,7 +130,7 @@ func (s *standing) latency(pop popID) (ms float64, ok bool) {
 }
 
 // borrow is a latency of the place as it would be in the cell.
-func (s *standing) borrow(ms float64) float64 { return max(ms+s.shift, edge.BinMs(0)) }
+func (s *standing) borrow(ms float64) float64 { return max(ms+s.shift, edge.LeastMs) }
 
 // reached returns what the PoP costs that scheme k led to: its own latency, or
 // else, so that far catchments do not vanish, the median of that scheme's own

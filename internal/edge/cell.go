@@ -49,6 +49,9 @@ const (
 	BinsPerOctave = 64
 	binZeroOctave = 4
 	NumBins       = 20 * BinsPerOctave
+
+	// LeastMs is where the bins start, ms.
+	LeastMs = 1.0 / (1 << binZeroOctave)
 )
 
 // Bin returns the bin of a latency in ms, clamped to [0, NumBins).
@@ -61,9 +64,11 @@ func Bin(ms float64) int {
 }
 
 // BinMs returns the geometric midpoint of bin b in ms.
-func BinMs(b int) float64 {
-	return math.Exp2((float64(b)+0.5)/BinsPerOctave - binZeroOctave)
-}
+func BinMs(b int) float64 { return BinEdgeMs(float64(b) + 0.5) }
+
+// BinEdgeMs is BinMs for a position within the bins: bin b reaches from b to
+// b + 1.
+func BinEdgeMs(pos float64) float64 { return math.Exp2(pos/BinsPerOctave - binZeroOctave) }
 
 // SampleOf packs the RTT of a probe by a client of prefix key k (PrefixKey).
 func SampleOf(k uint64, ms float64) Sample {
