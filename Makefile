@@ -12,7 +12,7 @@ demo: build ## four PoPs, the collector and a page that measures you, on 127.0.0
 	@bin/catchment demo
 
 build: setup-build ## bin/catchment
-	go build -trimpath -ldflags '-s -w' -o bin/catchment ./cmd/catchment
+	go build -ldflags '-s -w' -o bin/catchment ./cmd/catchment
 
 test: setup-test ## everything that CI runs
 	@tools/ci

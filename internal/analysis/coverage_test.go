@@ -3,7 +3,6 @@ package analysis
 import (
 	"maps"
 	"math"
-	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -131,12 +130,9 @@ func TestSkewedTraffic(t *testing.T) {
 	}
 }
 
-// TestCoverageElsewhere prints how intervals do outside of the promised range;
-// the figures are in docs/method.md. It takes a minute and runs on request.
+// TestCoverageElsewhere: outside of the promised range intervals may be a
+// little narrow, never far off. The figures are in docs/method.md.
 func TestCoverageElsewhere(t *testing.T) {
-	if os.Getenv("COVERAGE") == "" {
-		t.Skip("COVERAGE=1 runs it")
-	}
 	for _, how := range []traffic{
 		{views: 4000, prefixes: 240, icc: 0.1},
 		{views: 4000, prefixes: 240, icc: 0.5},
@@ -146,6 +142,9 @@ func TestCoverageElsewhere(t *testing.T) {
 		{views: 400, prefixes: 60, icc: 0.1},
 		{views: 400, prefixes: 30, icc: 0.1},
 	} {
-		cover(t, 200, how)
+		seeds, slack := seedsFor(t)
+		if p := cover(t, seeds, how).shares.percent(); p < 92-slack {
+			t.Errorf("%+v: %.2f %% of the shares lie inside their 95 %% intervals", how, p)
+		}
 	}
 }
