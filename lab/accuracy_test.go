@@ -31,8 +31,18 @@ func measure(t *testing.T, b *browser, page string, n int) []string {
 	t.Helper()
 	ids := make([]string, n)
 	start := time.Now()
-	for i := range ids {
-		o := b.view(open(page), answered(1), eval("beacon.id"))
+	silent := 0
+	for i := 0; i < n; {
+		// Once in some 500 views the driver sees no beacon being answered, on a
+		// machine without a core to spare. Such a view is repeated and told of.
+		o := b.attempt(false, []step{open(page), answered(1), eval("beacon.id")})
+		if o.Error != "" {
+			t.Logf("figures: page view %d of %d: %s", i+1, n, o.Error)
+			if silent++; silent > 1+n/50 {
+				t.Fatalf("%d page views of %d without a beacon: %+v", silent, n, o)
+			}
+			continue
+		}
 		for _, beacon := range o.Beacons {
 			if beacon.Status != 204 {
 				t.Fatalf("a beacon was answered with %d: %s", beacon.Status, beacon.Body)
@@ -42,6 +52,7 @@ func measure(t *testing.T, b *browser, page string, n int) []string {
 			t.Errorf("error on %s: %s", page, e)
 		}
 		ids[i] = value[string](t, o, 2)
+		i++
 	}
 	took := time.Since(start)
 	t.Logf("%d page views of %s in %.1f s", n, page, took.Seconds())

@@ -140,12 +140,19 @@ func (b *browser) watched(steps ...step) outcome {
 	return b.perform(true, steps)
 }
 
-func (b *browser) perform(watch bool, steps []step) (o outcome) {
+func (b *browser) perform(watch bool, steps []step) outcome {
 	b.t.Helper()
-	b.ask(map[string]any{"watch": watch, "steps": steps}, &o)
+	o := b.attempt(watch, steps)
 	if o.Error != "" {
 		b.t.Fatalf("page view %v: %s\n%+v", steps, o.Error, o)
 	}
+	return o
+}
+
+// attempt performs one page view; a step that cannot be done is in the outcome.
+func (b *browser) attempt(watch bool, steps []step) (o outcome) {
+	b.t.Helper()
+	b.ask(map[string]any{"watch": watch, "steps": steps}, &o)
 	return o
 }
 
