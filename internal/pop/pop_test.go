@@ -446,7 +446,7 @@ func TestMetricNames(t *testing.T) {
 // selfSigned returns a certificate for the names and a pool that trusts it.
 func selfSigned(t *testing.T, names ...string) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	cert, err := SelfSigned(names...)
+	cert, err := newCertificate(names...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func TestSelfSigned(t *testing.T) {
 	if got := cert.Leaf.IPAddresses; !slices.ContainsFunc(got, net.ParseIP("2001:db8::1").Equal) || len(got) != 2 {
 		t.Errorf("addresses %v", got)
 	}
-	if _, err := SelfSigned(); err == nil || !strings.Contains(err.Error(), "needs a name") {
+	if _, err := newCertificate(); err == nil || !strings.Contains(err.Error(), "needs a name") {
 		t.Errorf("without names: %v", err)
 	}
 }

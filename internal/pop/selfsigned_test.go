@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// SelfSigned returns a fresh P-256 certificate for the names, which may be
+// newCertificate returns a fresh P-256 certificate for the names, which may be
 // host names, wildcards and IP addresses. It is valid for 30 days from an hour
-// ago and trusted by nobody: for demonstrations and tests.
-func SelfSigned(names ...string) (tls.Certificate, error) {
+// ago and trusted by nobody: for tests.
+func newCertificate(names ...string) (tls.Certificate, error) {
 	if len(names) == 0 {
 		return tls.Certificate{}, errors.New("pop: a certificate needs a name")
 	}
