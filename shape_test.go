@@ -30,11 +30,24 @@ var mayImport = map[string][]string{
 	"internal/beacon":       {"internal/edge", "internal/store"},
 	"internal/beacon/rum":   {},
 	"internal/pop":          {"internal/edge", "internal/certs"},
+	"internal/sim/noise":    {},
+	"internal/sim/topology": {"internal/edge"},
+	"internal/sim/metros":   {"internal/edge", "internal/sim/topology"},
+	"internal/sim/generate": {"internal/edge", "internal/sim/metros", "internal/sim/noise", "internal/sim/topology"},
+	"internal/sim/sources":  {"internal/edge", "internal/sim/topology"},
+	"internal/sim/route":    {"internal/edge", "internal/sim/noise", "internal/sim/topology"},
+	"internal/sim/people":   {"internal/edge", "internal/sim/noise", "internal/sim/topology"},
+	"internal/sim":          {"internal/edge", "internal/sim/noise", "internal/sim/people", "internal/sim/route", "internal/sim/topology"},
+	"internal/sim/views":    {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/people", "internal/sim/topology"},
 	"internal/demo":         {"internal/edge", "internal/beacon", "internal/beacon/rum", "internal/pop", "internal/store"},
 }
 
 // pure packages have no clock, no log and no I/O of their own.
-var pure = []string{"internal/edge", "internal/analysis"}
+var pure = []string{
+	"internal/edge", "internal/analysis",
+	"internal/sim", "internal/sim/noise", "internal/sim/topology", "internal/sim/metros", "internal/sim/generate",
+	"internal/sim/sources", "internal/sim/route", "internal/sim/people", "internal/sim/views",
+}
 
 var impure = []string{"os", "io/fs", "log", "log/slog", "net", "net/http", "database/sql", "math/rand", "os/exec", "syscall"}
 

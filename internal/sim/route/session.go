@@ -56,6 +56,9 @@ const MaxPrepend = 32
 // restricted reports whether the neighbor passes the route on to some only.
 func (s *Session) restricted() bool { return len(s.NoExport) > 0 || s.Scope != nil }
 
+// key is what hashes know a session by. It tells apart those of one neighbor.
+func (s *Session) key() uint64 { return 1<<40 | uint64(s.Metro)<<20 | uint64(s.PoP) }
+
 func (s *Session) equal(o *Session) bool {
 	return s.PoP == o.PoP && s.Metro == o.Metro && s.Neighbor == o.Neighbor && s.Class == o.Class &&
 		s.Prepend == o.Prepend && slices.Equal(s.NoExport, o.NoExport) &&
