@@ -50,9 +50,8 @@ type Landing struct {
 // sessions, while the given links are cut.
 func (n *Network) Announce(sessions []Session, cuts ...Cut) *Catchment {
 	return &Catchment{
-		n: n, c: newControl(n.t, sessions, cuts),
-		tied:  newTiedSets(n.t),
-		index: newNodeIndex(len(n.t.Groups)),
+		n: n, c: newControl(n, sessions, cuts),
+		tied: newTiedSets(n.t),
 	}
 }
 
@@ -85,6 +84,8 @@ func (c *Catchment) Landings() []Landing {
 	groups := c.n.t.Groups
 	if c.group == nil {
 		c.group = make([]int32, len(groups))
+		c.nodes = slices.Grow(c.nodes, len(groups)*5/4)
+		c.index.grow(len(groups) * 5 / 4)
 		for i := range groups {
 			c.group[i] = c.node(groups[i].AS, groups[i].Metro)
 		}
@@ -172,12 +173,22 @@ type indexSlot struct {
 	node  int32 // −1: free
 }
 
-func newNodeIndex(nodes int) nodeIndex {
+// grow makes room for so many nodes.
+func (x *nodeIndex) grow(nodes int) {
 	size := 64
-	for size < 3*nodes {
+	for size < 2*nodes {
 		size *= 2
 	}
-	return nodeIndex{slots: freeSlots(size)}
+	if size <= len(x.slots) {
+		return
+	}
+	old := x.slots
+	x.slots = freeSlots(size)
+	for _, s := range old {
+		if s.node >= 0 {
+			*x.probe(s.as, s.metro) = s
+		}
+	}
 }
 
 func freeSlots(n int) []indexSlot {
@@ -191,14 +202,8 @@ func freeSlots(n int) []indexSlot {
 // slot returns the slot of a key, which is free if there is no node yet. It is
 // good until the next call.
 func (x *nodeIndex) slot(a topology.AS, m topology.Metro) *indexSlot {
-	if 4*x.used > 3*len(x.slots) {
-		old := x.slots
-		x.slots = freeSlots(2 * len(old))
-		for _, s := range old {
-			if s.node >= 0 {
-				*x.probe(s.as, s.metro) = s
-			}
-		}
+	if 4*x.used >= 3*len(x.slots) {
+		x.grow(x.used + 1)
 	}
 	s := x.probe(a, m)
 	s.as, s.metro = a, m

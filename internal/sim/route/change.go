@@ -11,7 +11,7 @@ import (
 // decisions that cannot have changed are taken over. c stays as it is.
 func (c *Catchment) Change(sessions []Session, cuts ...Cut) *Catchment {
 	next := &Catchment{
-		n: c.n, c: newControl(c.n.t, sessions, cuts),
+		n: c.n, c: newControl(c.n, sessions, cuts),
 		index: nodeIndex{slots: slices.Clone(c.index.slots), used: c.index.used},
 		nodes: slices.Clone(c.nodes),
 		group: c.group,
@@ -44,7 +44,7 @@ func (c *Catchment) Change(sessions []Session, cuts ...Cut) *Catchment {
 // differs returns the ASes whose decisions may differ from those under old,
 // and the new index of each old session that is still there (else −1).
 func (c *control) differs(old *control) (dirty bitset, renumbered []int32) {
-	dirty = make(bitset, len(c.special))
+	dirty = make(bitset, len(c.beside))
 	around := func(a topology.AS) {
 		dirty.add(a)
 		for _, links := range []*topology.Links{&c.t.Providers, &c.t.Peers, &c.t.Customers} {

@@ -131,7 +131,7 @@ func (c *Catchment) choose(a topology.AS, m topology.Metro) choice {
 func (c *Catchment) via(a topology.AS, m topology.Metro, y topology.AS) choice {
 	fa, fy := &c.n.t.Footprint[a], &c.n.t.Footprint[y]
 	d := choice{next: y, session: -1}
-	if !c.c.special.has(y) {
+	if !c.c.guarded.has(y) {
 		if fa.Has(m) && fy.Has(m) {
 			d.out = m
 			return d
@@ -200,7 +200,7 @@ func (c *Catchment) neighbors(a topology.AS) []topology.AS {
 // anomalous reports whether a ignores relationship and length. Only ASes that
 // pass nothing on may, so that routes still converge.
 func (c *Catchment) anomalous(a topology.AS) bool {
-	if c.n.model.Anomaly == 0 || len(c.n.t.Customers.Of(a)) > 0 || c.c.ranks[a].class() == FromCustomer {
+	if c.n.model.Anomaly == 0 || c.n.transit.has(a) || c.c.ranks[a].class() == FromCustomer {
 		return false
 	}
 	bits := noise.At(c.n.model.Seed, noise.Anomaly, uint64(c.n.t.ASNs[a]))

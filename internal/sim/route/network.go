@@ -15,12 +15,18 @@ type Network struct {
 	model Model
 	// Between metros, a row per metro: great-circle km, and the RTT of an
 	// undisturbed path in ms.
-	km, ms []float32
+	km, ms  []float32
+	transit bitset // the ASes that have customers
 }
 
 // NewNetwork prepares a topology.
 func NewNetwork(t *topology.Topology, m Model) *Network {
-	n := &Network{t: t, model: m}
+	n := &Network{t: t, model: m, transit: make(bitset, (t.Len()+63)/64)}
+	for a := range t.Len() {
+		if len(t.Customers.Of(topology.AS(a))) > 0 {
+			n.transit.add(topology.AS(a))
+		}
+	}
 	cities := len(t.Cities)
 	n.km = make([]float32, cities*cities)
 	n.ms = make([]float32, cities*cities)

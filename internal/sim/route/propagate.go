@@ -25,14 +25,15 @@ type Cut struct{ A, B topology.AS }
 // control is the control plane of one prefix: the rank of every AS.
 type control struct {
 	t        *topology.Topology
-	sessions []Session // ordered by neighbor; the caller's order is in given
-	given    []int32   // index of each in the caller's list
-	cuts     []Cut     // both ways, sorted
+	sessions []Session     // ordered by neighbor; the caller's order is in given
+	given    []int32       // index of each in the caller's list
+	neighbor []topology.AS // of each
+	cuts     []Cut         // both ways, sorted
 	ranks    []rank
 
-	// special are the ASes that have a session, pass a route on to some only,
-	// or have a link cut: all others are spared the look-ups.
-	special bitset
+	// Most ASes are spared the look-ups.
+	beside  bitset // has a session
+	guarded bitset // may keep a route from a neighbor: restricted sessions, cut links
 }
 
 type bitset []uint64
@@ -40,8 +41,10 @@ type bitset []uint64
 func (b bitset) has(a topology.AS) bool { return b[a>>6]>>(a&63)&1 != 0 }
 func (b bitset) add(a topology.AS)      { b[a>>6] |= 1 << (a & 63) }
 
-func newControl(t *topology.Topology, sessions []Session, cuts []Cut) *control {
-	c := &control{t: t, ranks: make([]rank, t.Len()), special: make(bitset, (t.Len()+63)/64)}
+func newControl(n *Network, sessions []Session, cuts []Cut) *control {
+	t := n.t
+	words := (t.Len() + 63) / 64
+	c := &control{t: t, ranks: make([]rank, t.Len()), beside: make(bitset, words), guarded: make(bitset, words)}
 	c.given = make([]int32, len(sessions))
 	for i := range c.given {
 		c.given[i] = int32(i)
@@ -50,16 +53,21 @@ func newControl(t *topology.Topology, sessions []Session, cuts []Cut) *control {
 		return cmp.Compare(sessions[i].Neighbor, sessions[j].Neighbor)
 	})
 	for _, i := range c.given {
-		c.sessions = append(c.sessions, sessions[i])
-		c.special.add(sessions[i].Neighbor)
+		s := &sessions[i]
+		c.sessions = append(c.sessions, *s)
+		c.neighbor = append(c.neighbor, s.Neighbor)
+		c.beside.add(s.Neighbor)
+		if s.restricted() {
+			c.guarded.add(s.Neighbor)
+		}
 	}
 	for _, cut := range cuts {
 		c.cuts = append(c.cuts, cut, Cut{cut.B, cut.A})
-		c.special.add(cut.A)
-		c.special.add(cut.B)
+		c.guarded.add(cut.A)
+		c.guarded.add(cut.B)
 	}
 	slices.SortFunc(c.cuts, compareCuts)
-	c.propagate()
+	c.propagate(n.transit)
 	return c
 }
 
@@ -67,11 +75,11 @@ func compareCuts(x, y Cut) int { return cmp.Or(cmp.Compare(x.A, y.A), cmp.Compar
 
 // at returns the sessions of an AS: a range of c.sessions.
 func (c *control) at(a topology.AS) (from, to int) {
-	if !c.special.has(a) {
+	if !c.beside.has(a) {
 		return 0, 0
 	}
-	from, _ = slices.BinarySearchFunc(c.sessions, a, func(s Session, a topology.AS) int { return cmp.Compare(s.Neighbor, a) })
-	for to = from; to < len(c.sessions) && c.sessions[to].Neighbor == a; to++ {
+	from, _ = slices.BinarySearch(c.neighbor, a)
+	for to = from; to < len(c.neighbor) && c.neighbor[to] == a; to++ {
 	}
 	return from, to
 }
@@ -88,17 +96,19 @@ func (l *levels) push(length int, a topology.AS) {
 
 // propagate fills ranks in three sweeps, each AS settled once: customer routes
 // climb to providers, shortest first; peers hand customer routes across once;
-// then every route sinks to customers, shortest first.
-func (c *control) propagate() {
+// then every route sinks to customers, shortest first. Transit are the ASes
+// that have customers.
+func (c *control) propagate(transit bitset) {
 	var settled levels
-	c.sweep(FromCustomer, &settled, &c.t.Providers)
+	c.sweep(FromCustomer, &settled, &c.t.Providers, nil)
 	c.across(&settled)
-	c.sweep(FromProvider, &settled, &c.t.Customers)
+	c.sweep(FromProvider, &settled, &c.t.Customers, transit)
 }
 
 // sweep settles all ASes without a route that get one of the given class, from
-// a session or from a settled AS along links, and adds them to settled.
-func (c *control) sweep(class Class, settled *levels, along *topology.Links) {
+// a session or from a settled AS along links, and adds them to settled: those
+// of only, unless that is nil, since the others pass nothing on.
+func (c *control) sweep(class Class, settled *levels, along *topology.Links, only bitset) {
 	seeds := c.seeds(class)
 	for length := 1; length < max(len(seeds), len(*settled)); length++ {
 		if length < len(seeds) {
@@ -119,7 +129,9 @@ func (c *control) sweep(class Class, settled *levels, along *topology.Links) {
 			for _, b := range along.Of(a) {
 				if c.ranks[b] == 0 && c.exports(a, b) {
 					c.ranks[b] = next
-					settled.push(length+1, b)
+					if only == nil || only.has(b) {
+						settled.push(length+1, b)
+					}
 				}
 			}
 		}
@@ -170,7 +182,7 @@ func (c *control) seeds(class Class) levels {
 // exports reports whether a passes its best routes on to its neighbor b, whom
 // its class allows to have them.
 func (c *control) exports(a, b topology.AS) bool {
-	if !c.special.has(a) {
+	if !c.guarded.has(a) {
 		return true
 	}
 	if c.cut(a, b) {

@@ -14,7 +14,7 @@ type tiedSets struct {
 }
 
 func newTiedSets(t *topology.Topology) tiedSets {
-	return tiedSets{at: make([]uint32, t.Len()), arena: make([]topology.AS, 1, 1+2*t.Len())}
+	return tiedSets{at: make([]uint32, t.Len()), arena: make([]topology.AS, 1)}
 }
 
 func (s *tiedSets) get(a topology.AS) ([]topology.AS, bool) {
