@@ -36,8 +36,8 @@ var mayImport = map[string][]string{
 	"internal/sim/generate": {"internal/edge", "internal/sim/metros", "internal/sim/noise", "internal/sim/topology"},
 	"internal/sim/sources":  {"internal/edge", "internal/sim/topology"},
 	"internal/sim/route":    {"internal/edge", "internal/sim/noise", "internal/sim/topology"},
-	"internal/sim/people":   {"internal/edge", "internal/sim/noise", "internal/sim/topology"},
-	"internal/sim":          {"internal/edge", "internal/sim/noise", "internal/sim/people", "internal/sim/route", "internal/sim/topology"},
+	"internal/sim":          {"internal/edge", "internal/analysis", "internal/sim/noise", "internal/sim/route", "internal/sim/topology"},
+	"internal/sim/people":   {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/topology"},
 	"internal/sim/views":    {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/people", "internal/sim/topology"},
 	"internal/demo":         {"internal/edge", "internal/beacon", "internal/beacon/rum", "internal/pop", "internal/store"},
 }

@@ -33,6 +33,8 @@ const (
 	Failure                      // views: where and when probes fail
 	PublicDNS                    // people: public resolvers
 	PeeringMetro                 // world: metros where one peers
+	Market                       // generate: the access networks of a country
+	Shape                        // generate: one network's size and places
 )
 
 // At returns the 64 random bits of one choice. The keys tell apart choices of

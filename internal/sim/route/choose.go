@@ -42,88 +42,97 @@ type choice struct {
 // choose decides for traffic of a that is in metro m: among all equally good
 // neighbors and sessions, the nearest hand-over.
 func (c *Catchment) choose(a topology.AS, m topology.Metro) choice {
-	best := choice{next: topology.None, session: -1, km: math.MaxFloat32}
 	if c.c.ranks[a] == 0 {
-		return best
+		return choice{next: topology.None, session: -1}
 	}
-	seed, asn := c.n.model.Seed, uint64(c.n.t.ASNs[a])
-	from, to := c.c.at(a)
 	if c.anomalous(a) {
 		return c.preference(a, m)
 	}
+	from, to := c.c.at(a)
 	neighbors := c.neighbors(a)
 	if from == to && len(neighbors) == 1 {
-		best = c.via(a, m, neighbors[0])
-		if best.candidates = 1; best.why != NoCommonMetro {
-			best.why = OnlyChoice
+		d := c.via(a, m, neighbors[0])
+		if d.candidates = 1; d.why != NoCommonMetro {
+			d.why = OnlyChoice
 		}
-		return best
+		return d
 	}
-
-	strays := -1 // not known yet
-	var bestKey, bestHash uint64
-	hashed := false
-	n := 0
-	take := func(d choice, key uint64) {
-		n++
-		if n == 1 {
-			best, bestKey = d, key
-			return
-		}
-		if strays < 0 {
-			strays = 0
-			if noise.Uniform(noise.At(seed, noise.Stray, asn, uint64(m))) < c.n.model.Stray {
-				strays = 1
-			}
-		}
-		kind := noise.Tie
-		switch {
-		case strays == 1:
-			kind = noise.StrayPick
-		case d.km > best.km:
-			return
-		case d.km < best.km:
-			best, bestKey, hashed = d, key, false
-			best.why = Nearest
-			return
-		}
-		// The least hash wins, so that others coming or going does not matter.
-		// Ties are broken alike in all metros, strays each on their own.
-		hash := func(key uint64) uint64 {
-			if kind == noise.StrayPick {
-				return noise.At(seed, kind, asn, key, uint64(m))
-			}
-			return noise.At(seed, kind, asn, key)
-		}
-		if !hashed {
-			bestHash, hashed = hash(bestKey), true
-		}
-		best.why = TieBroken
-		if h := hash(key); h < bestHash {
-			best, bestKey, bestHash = d, key, h
-			best.why = TieBroken
-		}
-	}
+	x := contest{n: c.n, asn: uint64(c.n.t.ASNs[a]), metro: m}
 	for i := from; i < to; i++ {
 		s := &c.c.sessions[i]
-		if rankOf(s.Class, 1+s.Prepend) != c.c.ranks[a] {
-			continue
+		if rankOf(s.Class, 1+s.Prepend) == c.c.ranks[a] {
+			x.enter(c.over(m, i), s.key())
 		}
-		take(c.over(m, i), s.key())
 	}
 	for _, y := range neighbors {
-		take(c.via(a, m, y), uint64(c.n.t.ASNs[y]))
+		x.enter(c.via(a, m, y), uint64(c.n.t.ASNs[y]))
 	}
-	best.candidates = n
+	return x.winner()
+}
+
+// contest finds the best of several choices. An AS that strays takes any
+// neighbor, or the fleet, first, and then the nearest of the fleet's sessions;
+// others look at distance at once. The least hash wins where it comes to that,
+// so that others coming or going does not matter: ties are broken alike in all
+// metros, strays go each their own way.
+type contest struct {
+	n       *Network
+	asn     uint64
+	metro   topology.Metro
+	strays  bool
+	entered int
+	best    choice
+	key     uint64 // of best
+}
+
+func (x *contest) enter(d choice, key uint64) {
+	switch x.entered++; x.entered {
+	case 1:
+		x.best, x.key = d, key
+		return
+	case 2:
+		bits := noise.At(x.n.model.Seed, noise.Stray, x.asn, uint64(x.metro))
+		x.strays = noise.Uniform(bits) < x.n.model.Stray
+	}
+	if x.strays {
+		stray := func(next topology.AS, key uint64) uint64 {
+			if next == topology.None {
+				key = 0 // the fleet's sessions are one
+			}
+			return noise.At(x.n.model.Seed, noise.StrayPick, x.asn, key, uint64(x.metro))
+		}
+		if h, least := stray(d.next, key), stray(x.best.next, x.key); h != least {
+			if h < least {
+				x.best, x.key = d, key
+			}
+			return
+		}
+	}
 	switch {
-	case strays == 1:
-		best.why = Strayed
-	case best.why == NoRouteAtAll && n == 1:
-		best.why = OnlyChoice
-	case best.why == NoRouteAtAll:
-		best.why = Nearest
+	case d.km < x.best.km:
+		x.best, x.key = d, key
+		x.best.why = Nearest
+	case d.km == x.best.km:
+		tie := func(key uint64) uint64 { return noise.At(x.n.model.Seed, noise.Tie, x.asn, key) }
+		if tie(key) < tie(x.key) {
+			x.best, x.key = d, key
+		}
+		x.best.why = TieBroken
 	}
-	return best
+}
+
+func (x *contest) winner() choice {
+	d := x.best
+	d.candidates = x.entered
+	switch {
+	case x.strays:
+		d.why = Strayed
+	case x.entered == 1:
+		d.why = OnlyChoice
+	case d.why != TieBroken:
+		d.why = Nearest
+	}
+	return d
 }
 
 // via returns how a hands traffic that is in m over to its neighbor y: in the

@@ -6,7 +6,8 @@ type Model struct {
 	Seed uint64
 
 	// Stray is the share of (AS, metro) pairs that choose among equally good
-	// neighbors without regard to distance. Assumed.
+	// neighbors without regard to distance; of the fleet's own sessions they
+	// still take the nearest. Assumed.
 	Stray float64
 
 	// Anomaly is the share of ASes without customers that prefer one neighbor

@@ -197,8 +197,15 @@ func (r *reference) step(a topology.AS, m topology.Metro) (s step, ok bool) {
 	stray := noise.Uniform(noise.At(r.model.Seed, noise.Stray, asn, uint64(m))) < r.model.Stray
 	return slices.MinFunc(all, func(x, y step) int {
 		if stray {
-			return compare(noise.At(r.model.Seed, noise.StrayPick, asn, x.key, uint64(m)),
-				noise.At(r.model.Seed, noise.StrayPick, asn, y.key, uint64(m)))
+			hash := func(s step) uint64 {
+				if s.session >= 0 {
+					s.key = 0
+				}
+				return noise.At(r.model.Seed, noise.StrayPick, asn, s.key, uint64(m))
+			}
+			if hash(x) != hash(y) {
+				return compare(hash(x), hash(y))
+			}
 		}
 		if x.km != y.km {
 			return compare(x.km, y.km)
