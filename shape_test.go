@@ -26,8 +26,9 @@ var mayImport = map[string][]string{
 	"internal/store":        {"internal/edge"},
 	"internal/store/duckdb": {"internal/edge", "internal/store"},
 	"internal/analysis":     {"internal/edge"},
-	"internal/report":       {"internal/edge", "internal/analysis"},
-	"internal/beacon":       {"internal/edge", "internal/store"},
+	"internal/report":       {"internal/edge", "internal/analysis", "internal/sim"},
+	"internal/targets":      {"internal/edge"},
+	"internal/beacon":       {"internal/edge", "internal/store", "internal/targets"},
 	"internal/beacon/rum":   {},
 	"internal/pop":          {"internal/edge", "internal/certs"},
 	"internal/sim/noise":    {},
@@ -38,13 +39,13 @@ var mayImport = map[string][]string{
 	"internal/sim/route":    {"internal/edge", "internal/sim/noise", "internal/sim/topology"},
 	"internal/sim":          {"internal/edge", "internal/analysis", "internal/sim/noise", "internal/sim/route", "internal/sim/topology"},
 	"internal/sim/people":   {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/topology"},
-	"internal/sim/views":    {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/people", "internal/sim/topology"},
-	"internal/demo":         {"internal/edge", "internal/beacon", "internal/beacon/rum", "internal/pop", "internal/store"},
+	"internal/sim/views":    {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/people", "internal/sim/topology", "internal/targets"},
+	"internal/demo":         {"internal/edge", "internal/sim", "internal/sim/generate", "internal/sim/people", "internal/sim/topology", "internal/sim/views"},
 }
 
 // pure packages have no clock, no log and no I/O of their own.
 var pure = []string{
-	"internal/edge", "internal/analysis",
+	"internal/edge", "internal/analysis", "internal/targets",
 	"internal/sim", "internal/sim/noise", "internal/sim/topology", "internal/sim/metros", "internal/sim/generate",
 	"internal/sim/sources", "internal/sim/route", "internal/sim/people", "internal/sim/views",
 }

@@ -66,7 +66,27 @@ type Neighbor struct {
 	ASN          uint32
 	PasswordFile string // holds the TCP MD5 key (RFC 2385); empty: none
 	TTLSecurity  bool   // GTSM (RFC 5082)
+
+	// The rest is what planning reckons with (internal/sim): how the neighbor
+	// sees us and what it is asked to do with the routes of VIPs. A PoP's own
+	// unicast prefixes go to every neighbor, as they are.
+	Relation   Relation
+	VIPs       []VIPID  // announced to this neighbor; nil: all that the PoP announces
+	Prepend    int      // how often our ASN is repeated, 0 to 10
+	NoExportTo []uint32 // ASNs that the neighbor does not pass the routes on to
+	Scope      []string // continents where it passes them on; nil: everywhere
 }
+
+// Relation is what a BGP neighbor is to us.
+type Relation string
+
+// The relations. A neighbor that sells us transit passes our routes on to
+// everyone; a peer or a customer of ours to its own customers only.
+const (
+	Transit  Relation = "transit"
+	Peer     Relation = "peer"
+	Customer Relation = "customer"
+)
 
 // HealthCheck is a PoP's active test of its own service.
 type HealthCheck struct {

@@ -32,6 +32,7 @@ func (c *checker) check() {
 	c.addresses()
 	c.prefixes()
 	c.checkRegions()
+	c.checkNeighbors()
 	c.checkServices()
 }
 

@@ -82,14 +82,39 @@ func (d *decoder) bgp(v value) *edge.BGP {
 	return &b
 }
 
-func (d *decoder) neighbor(v value) (n edge.Neighbor) {
+func (d *decoder) neighbor(v value) edge.Neighbor {
+	n := edge.Neighbor{Relation: edge.Transit}
 	d.mapping(v,
 		need("address", "the neighbor's IP address", func(v value) { n.Address = d.neighborAddress(v) }),
 		need("asn", "the neighbor's AS number", func(v value) { n.ASN = d.asn(v) }),
 		may("password_file", func(v value) { n.PasswordFile, _ = d.scalar(v, "the path of a file") }),
 		may("ttl_security", func(v value) { n.TTLSecurity = d.boolean(v) }),
+		may("relation", func(v value) { n.Relation = d.relation(v) }),
+		may("vips", func(v value) {
+			n.VIPs = list(d, v, func(v value) edge.VIPID { return edge.VIPID(d.id(v)) })
+		}),
+		may("prepend", func(v value) { n.Prepend = int(d.integer(v, 0, 10, "a whole number from 0 to 10")) }),
+		may("no_export_to", func(v value) { n.NoExportTo = list(d, v, d.asn) }),
+		may("scope", func(v value) { n.Scope = list(d, v, d.continent) }),
 	)
 	return n
+}
+
+func (d *decoder) relation(v value) edge.Relation {
+	const want = "transit, peer or customer"
+	s, ok := d.scalar(v, want)
+	if r := edge.Relation(s); r == edge.Transit || r == edge.Peer || r == edge.Customer {
+		return r
+	}
+	if !ok {
+		return ""
+	}
+	hint := "want " + want
+	if s == "provider" || s == "upstream" {
+		hint = "want " + string(edge.Transit) + ", which is what a provider sells"
+	}
+	d.at(v.path, quote(s)+" is not a relation", hint)
+	return ""
 }
 
 func (d *decoder) health(v value) edge.HealthCheck {
