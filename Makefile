@@ -8,7 +8,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: build ## four PoPs, the collector and a page that measures you, on 127.0.0.1
+demo: build ## 18 PoPs on a generated Internet, the collector and a page that measures you, on 127.0.0.1
 	@bin/catchment demo
 
 build: setup-build ## bin/catchment

@@ -8,7 +8,7 @@ import (
 )
 
 // object is a JSON object whose keys keep their order. Its values are
-// objects, lists, strings, uint64, share and millis.
+// objects, lists, texts, numbers, strings, bools, uint64, share, millis and figure.
 type object []member
 
 type member struct {
@@ -18,12 +18,19 @@ type member struct {
 
 type list []object
 
-// share and millis are figures of JSON, rounded; NaN is null. (What
+// texts and numbers are lists of plain values.
+type (
+	texts   []string
+	numbers []uint32
+)
+
+// share, millis and figure are figures of JSON, rounded; NaN is null. (What
 // encoding/json does for values that marshal themselves takes several times as
 // long as all the analysis, for a report by network.)
 type (
 	share  float64 // 0 to 1
 	millis float64
+	figure float64 // any other
 )
 
 // appendJSON appends v to b.
@@ -48,6 +55,24 @@ func appendJSON(b []byte, v any) []byte {
 			b = appendJSON(b, x)
 		}
 		return append(b, ']')
+	case texts:
+		b = append(b, '[')
+		for i, s := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, s)
+		}
+		return append(b, ']')
+	case numbers:
+		b = append(b, '[')
+		for i, n := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendUint(b, uint64(n), 10)
+		}
+		return append(b, ']')
 	case string:
 		return appendString(b, v)
 	case uint64:
@@ -56,6 +81,10 @@ func appendJSON(b []byte, v any) []byte {
 		return appendOrNull(b, csvShare(float64(v)))
 	case millis:
 		return appendOrNull(b, csvMillis(float64(v)))
+	case figure:
+		return appendOrNull(b, csvMillis(float64(v)))
+	case bool:
+		return strconv.AppendBool(b, v)
 	default:
 		return appendString(b, fmt.Sprint(v))
 	}
