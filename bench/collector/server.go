@@ -80,7 +80,11 @@ func (s *server) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-func (s *server) stop() {
+// stop ends the server and returns the CPU time that it used in all.
+func (s *server) stop() time.Duration {
+	if s.cmd.ProcessState != nil {
+		return 0
+	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() { _ = s.cmd.Wait(); close(done) }()
@@ -90,6 +94,7 @@ func (s *server) stop() {
 		_ = s.cmd.Process.Kill()
 		<-done
 	}
+	return s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime()
 }
 
 const fleetFile = `zone: edge.example

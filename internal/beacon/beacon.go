@@ -18,6 +18,7 @@ import (
 	"net/netip"
 
 	"catchment/internal/edge"
+	"catchment/internal/store"
 )
 
 // What a body may hold at most. A beacon of seven probes has about 1 KiB, and
@@ -76,4 +77,10 @@ type Sink interface {
 	// may be stored; appending all again stores each once. When it returns nil
 	// the beacons and their slices are the caller's again.
 	Append(ctx context.Context, beacons ...*edge.Beacon) (stored int, err error)
+}
+
+// stager is a Sink that can do Append in two halves: once Stage has returned,
+// the beacons are the caller's again. What is waited for takes no memory here.
+type stager interface {
+	Stage(ctx context.Context, beacons ...*edge.Beacon) store.Pending
 }

@@ -44,6 +44,7 @@ type Collector struct {
 	log     *slog.Logger
 	places  Places
 	sink    Sink
+	stager  stager // sink, or nil if it is none
 	metrics *metrics
 	proxies proxies
 	beacons *limiter
@@ -91,6 +92,7 @@ func New(cfg Config, fleet *edge.Fleet, places Places, sink Sink, log *slog.Logg
 		proxies: proxies{cfg.TrustedProxies},
 		rng:     rand.New(runtimeSource{}),
 	}
+	c.stager, _ = sink.(stager)
 	c.intakes.New = func() any { return new(intake) }
 	c.beacons, err3 = newLimiter(cfg.BeaconLimit)
 	c.plans, err4 = newLimiter(cfg.PlanLimit)

@@ -71,7 +71,15 @@ func (c *Collector) collect(r *http.Request, now time.Time) *refusal {
 	}
 	// Not the request's context: a page that goes away closes its connection
 	// as soon as it has sent its beacon.
-	if _, ref = c.store(context.Background(), beacons); ref == nil {
+	ctx := context.Background()
+	if c.stager != nil {
+		// What the next request needs is then still in the processor's cache.
+		given, pending := len(beacons), c.stager.Stage(ctx, beacons...)
+		c.intakes.Put(in)
+		stored, err := pending.Wait(ctx)
+		return c.stored(stored, given, err)
+	}
+	if _, ref = c.store(ctx, beacons); ref == nil {
 		c.intakes.Put(in) // else the sink may still hold it
 	}
 	return ref
@@ -118,17 +126,22 @@ func (c *Collector) complete(beacons []*edge.Beacon, r *http.Request, from origi
 // not be used again after an error.
 func (c *Collector) store(ctx context.Context, beacons []*edge.Beacon) (stored int, ref *refusal) {
 	stored, err := c.sink.Append(ctx, beacons...)
+	return stored, c.stored(stored, len(beacons), err)
+}
+
+// stored counts what the sink has made of beacons.
+func (c *Collector) stored(stored, given int, err error) *refusal {
 	if err == nil {
 		c.metrics.accepted.Add(float64(stored))
-		c.metrics.duplicates.Add(float64(len(beacons) - stored))
-		return stored, nil
+		c.metrics.duplicates.Add(float64(given - stored))
+		return nil
 	}
-	ref = refuse(http.StatusServiceUnavailable, ReasonStore, "cannot be stored now")
+	ref := refuse(http.StatusServiceUnavailable, ReasonStore, "cannot be stored now")
 	ref.retry = 5 * time.Second
 	switch {
 	case errors.Is(err, store.ErrBusy):
 		ref.Reason, ref.retry = ReasonBusy, time.Second
-		return 0, ref // overload, which metrics tell
+		return ref // overload, which metrics tell
 	case errors.Is(err, store.ErrDisk):
 		ref.Reason, ref.retry = ReasonDisk, time.Minute
 	}
@@ -137,7 +150,7 @@ func (c *Collector) store(ctx context.Context, beacons []*edge.Beacon) (stored i
 	if now-last >= every && c.warnedSink.CompareAndSwap(last, now) {
 		c.log.Error("beacons cannot be stored", "error", err)
 	}
-	return 0, ref
+	return ref
 }
 
 // client derives who sent r, and tells the operator once of a proxy that seems

@@ -2,7 +2,6 @@ package store
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -19,14 +18,27 @@ const (
 // aggregator makes the two aggregates of one day's beacons as they come by.
 // Its memory is bounded by what it returns, about twice that, not by the
 // number of beacons.
+//
+// Texts, cells and groups are numbered as they turn up, and what is counted is
+// appended to one list for all groups: a list for each of the tens of thousands
+// would miss the cache every time.
 type aggregator struct {
 	day edge.Day
 
-	cells map[cellKey]uint32
-	pops  map[edge.PoPID]uint32
+	places texts // continents, countries and subdivisions
+	pops   texts
+	pairs  numbers[uint64] // of numbers, to number longer keys
 
-	assignments map[assignmentKey]*assignmentGroup
-	latencies   map[latencyKey]*latencyGroup
+	cellKeys numbers[uint64]
+	cells    []cellKey
+
+	assignmentKeys numbers[uint64]
+	assignments    []assignmentGroup
+	prefixes       grouped[prefixViews]
+
+	latencyKeys numbers[uint64]
+	latencies   []latencyKey
+	samples     grouped[sampleCount]
 }
 
 type cellKey struct {
@@ -35,10 +47,11 @@ type cellKey struct {
 	family                          uint8
 }
 
-// assignmentKey and latencyKey hold cells and PoPs by their number.
-type assignmentKey struct {
+// assignmentGroup and latencyKey hold cells and PoPs by their number.
+type assignmentGroup struct {
 	cell   uint32
 	served [len(edge.Schemes)]uint32
+	asName string
 }
 
 type latencyKey struct {
@@ -47,48 +60,45 @@ type latencyKey struct {
 	pop    uint32
 }
 
-type assignmentGroup struct {
-	asName   string
-	prefixes counted[prefixViews]
-}
+func newAggregator(day edge.Day) *aggregator { return &aggregator{day: day} }
 
-type latencyGroup struct {
-	samples counted[sampleCount]
-}
-
-func newAggregator(day edge.Day) *aggregator {
-	return &aggregator{
-		day:         day,
-		cells:       map[cellKey]uint32{},
-		pops:        map[edge.PoPID]uint32{},
-		assignments: map[assignmentKey]*assignmentGroup{},
-		latencies:   map[latencyKey]*latencyGroup{},
+// reset makes the aggregator a new one in the same memory.
+func (a *aggregator) reset(day edge.Day) {
+	a.day = day
+	a.places.reset()
+	a.pops.reset()
+	for _, keys := range []*numbers[uint64]{&a.pairs, &a.cellKeys, &a.assignmentKeys, &a.latencyKeys} {
+		keys.reset()
 	}
+	clear(a.cells)
+	clear(a.assignments)
+	a.cells, a.assignments, a.latencies = a.cells[:0], a.assignments[:0], a.latencies[:0]
+	a.prefixes.reset()
+	a.samples.reset()
 }
 
+// cell returns the number of b's cell in a family.
 func (a *aggregator) cell(b *edge.Beacon, family uint8) uint32 {
-	k := cellKey{b.Place.Continent, b.Place.Country, b.Place.Subdivision, b.Place.ASN, family}
-	n, ok := a.cells[k]
-	if !ok {
-		// A string may be part of a whole record that it would keep in memory.
-		k.continent, k.country, k.subdivision = strings.Clone(k.continent), strings.Clone(k.country), strings.Clone(k.subdivision)
-		n = uint32(len(a.cells))
-		a.cells[k] = n
+	p := &b.Place
+	continent, country, subdivision := a.places.index(p.Continent), a.places.index(p.Country), a.places.index(p.Subdivision)
+	n := a.pair(a.pair(uint32(continent), uint32(country)), uint32(subdivision))
+	cell := a.cellKeys.index(uint64(n)<<33 | uint64(family&2)<<31 | uint64(p.ASN)) // families are 4 and 6
+	if int(cell) == len(a.cells) {
+		names := a.places.names // and not p's, which may be parts of a whole record
+		a.cells = append(a.cells, cellKey{names[continent], names[country], names[subdivision], p.ASN, family})
 	}
-	return n
+	return uint32(cell)
 }
 
-func (a *aggregator) pop(id edge.PoPID) uint32 {
-	n, ok := a.pops[id]
-	if !ok {
-		n = uint32(len(a.pops))
-		a.pops[edge.PoPID(strings.Clone(string(id)))] = n
-	}
-	return n
+// pair returns a number for two.
+func (a *aggregator) pair(x, y uint32) uint32 {
+	return uint32(a.pairs.index(uint64(x)<<32 | uint64(y)))
 }
 
-// add counts b, of which it keeps nothing.
-func (a *aggregator) add(b *edge.Beacon) {
+func (a *aggregator) pop(id edge.PoPID) uint32 { return uint32(a.pops.index(string(id))) }
+
+// add counts b, whose view is v. It keeps nothing of them.
+func (a *aggregator) add(b *edge.Beacon, v *edge.View) {
 	coarse := false
 	for _, f := range b.Flags {
 		switch f {
@@ -98,10 +108,9 @@ func (a *aggregator) add(b *edge.Beacon) {
 			coarse = true
 		}
 	}
-	v := b.View()
 	cell := a.cell(b, v.Family)
 	if v.Served != [len(edge.Schemes)]edge.PoPID{} {
-		a.addView(b, &v, cell)
+		a.addView(b, v, cell)
 	}
 	if coarse {
 		return
@@ -117,20 +126,20 @@ func (a *aggregator) add(b *edge.Beacon) {
 }
 
 func (a *aggregator) addView(b *edge.Beacon, v *edge.View, cell uint32) {
-	k := assignmentKey{cell: cell}
+	var served [len(edge.Schemes)]uint32
 	for i, pop := range v.Served {
-		k.served[i] = a.pop(pop)
+		served[i] = a.pop(pop)
 	}
-	g := a.assignments[k]
-	if g == nil {
-		g = &assignmentGroup{}
-		a.assignments[k] = g
+	n := a.pair(a.pair(served[0], served[1]), served[2])
+	group := a.assignmentKeys.index(uint64(cell)<<32 | uint64(n))
+	if int(group) == len(a.assignments) {
+		a.assignments = append(a.assignments, assignmentGroup{cell: cell, served: served})
 	}
-	if g.asName == "" {
+	if g := &a.assignments[group]; g.asName == "" && b.Place.ASName != "" {
 		g.asName = strings.Clone(b.Place.ASName)
 	}
 	w := 1 / rateOf(b)
-	g.prefixes.add(prefixViews{edge.PrefixKey(b.Client), 1, w, w * w})
+	a.prefixes.add(uint32(group), prefixViews{edge.PrefixKey(b.Client), 1, w, w * w}, len(a.assignments))
 }
 
 // rateOf is the beacon's sampling rate; one outside (0, 1] counts as 1, so
@@ -165,27 +174,30 @@ func (a *aggregator) addProbe(b *edge.Beacon, p *edge.Probe, cell uint32) {
 		return
 	}
 	k.pop = a.pop(p.PoP)
-	g := a.latencies[k]
-	if g == nil {
-		g = &latencyGroup{}
-		a.latencies[k] = g
+	group := a.latencyKeys.index(uint64(k.cell)<<32 | uint64(k.pop)<<2 | uint64(k.scheme))
+	if int(group) == len(a.latencies) {
+		a.latencies = append(a.latencies, k)
 	}
 	// What is stored has the precision of the column, so that the aggregates can
 	// be made again from it.
-	g.samples.add(sampleCount{edge.SampleOf(prefix, float64(float32(p.RTT))), 1})
+	a.samples.add(uint32(group), sampleCount{edge.SampleOf(prefix, float64(float32(p.RTT))), 1}, len(a.latencies))
 }
 
-// ranked returns the keys of m in order, and for each number its rank.
-func ranked[K comparable](m map[K]uint32, compare func(a, b K) int) (sorted []K, rank []uint32) {
-	sorted = slices.SortedFunc(maps.Keys(m), compare)
-	rank = make([]uint32, len(sorted))
-	for i, k := range sorted {
-		rank[m[k]] = uint32(i)
+// rank returns for each number of list its place in order.
+func rank[K any](list []K, compare func(a, b *K) int) []uint32 {
+	order := make([]uint32, len(list))
+	for i := range order {
+		order[i] = uint32(i)
 	}
-	return sorted, rank
+	slices.SortFunc(order, func(x, y uint32) int { return compare(&list[x], &list[y]) })
+	rank := make([]uint32, len(list))
+	for i, n := range order {
+		rank[n] = uint32(i)
+	}
+	return rank
 }
 
-func compareCells(a, b cellKey) int {
+func compareCells(a, b *cellKey) int {
 	return cmp.Or(
 		cmp.Compare(a.family, b.family),
 		cmp.Compare(a.continent, b.continent), cmp.Compare(a.country, b.country), cmp.Compare(a.subdivision, b.subdivision),
@@ -193,35 +205,39 @@ func compareCells(a, b cellKey) int {
 	)
 }
 
+func compareTexts(a, b *string) int { return cmp.Compare(*a, *b) }
+
 // writeAssignments writes the assignments in the order of compareAssignments.
 func (a *aggregator) writeAssignments(f *parquetFile[AssignmentRow]) error {
-	cells, cellRank := ranked(a.cells, compareCells)
-	pops, popRank := ranked(a.pops, cmp.Compare)
+	a.prefixes.addUp(len(a.assignments))
+	cells, pops := rank(a.cells, compareCells), rank(a.pops.names, compareTexts)
 	type ordered struct {
-		key   assignmentKey // by rank
-		group *assignmentGroup
+		cell   uint32 // by rank, as what follows
+		served [len(edge.Schemes)]uint32
+		group  uint32
 	}
-	all := make([]ordered, 0, len(a.assignments))
-	for k, g := range a.assignments {
-		k.cell = cellRank[k.cell]
-		for i := range k.served {
-			k.served[i] = popRank[k.served[i]]
+	all := make([]ordered, len(a.assignments))
+	for i := range a.assignments {
+		g := &a.assignments[i]
+		all[i] = ordered{cell: cells[g.cell], group: uint32(i)}
+		for k, pop := range g.served {
+			all[i].served[k] = pops[pop]
 		}
-		all = append(all, ordered{k, g})
 	}
 	slices.SortFunc(all, func(x, y ordered) int {
-		return cmp.Or(cmp.Compare(x.key.cell, y.key.cell), slices.Compare(x.key.served[:], y.key.served[:]))
+		return cmp.Or(cmp.Compare(x.cell, y.cell), slices.Compare(x.served[:], y.served[:]))
 	})
 	for _, o := range all {
-		c, r := &cells[o.key.cell], f.next()
+		g, r := &a.assignments[o.group], f.next()
+		c, pops := &a.cells[g.cell], a.pops.names
 		*r = AssignmentRow{
 			Day: int32(a.day), Continent: c.continent, Country: c.country, Subdivision: c.subdivision,
-			ASN: c.asn, ASName: o.group.asName, Family: uint32(c.family),
-			Unicast: string(pops[o.key.served[0]]), Global: string(pops[o.key.served[1]]), Regional: string(pops[o.key.served[2]]),
+			ASN: c.asn, ASName: g.asName, Family: uint32(c.family),
+			Unicast: pops[g.served[0]], Global: pops[g.served[1]], Regional: pops[g.served[2]],
 			Prefixes: r.Prefixes[:0], Views: r.Views[:0], Weights: r.Weights[:0], Weights2: r.Weights2[:0],
 		}
-		for _, p := range o.group.prefixes.addUp() {
-			r.appendViews(p)
+		for _, m := range a.prefixes.of(o.group) {
+			r.appendViews(m.e)
 		}
 		if err := f.put(); err != nil {
 			return err
@@ -232,31 +248,31 @@ func (a *aggregator) writeAssignments(f *parquetFile[AssignmentRow]) error {
 
 // writeLatencies writes the latencies in the order of compareLatencies.
 func (a *aggregator) writeLatencies(f *parquetFile[LatencyRow]) error {
-	cells, cellRank := ranked(a.cells, compareCells)
-	pops, popRank := ranked(a.pops, cmp.Compare)
+	a.samples.addUp(len(a.latencies))
+	cells, pops := rank(a.cells, compareCells), rank(a.pops.names, compareTexts)
 	schemes := [1 + len(edge.Schemes)]edge.Scheme{}
 	copy(schemes[1:], edge.Schemes[:])
 	type ordered struct {
-		key   latencyKey // by rank, but for the scheme
-		group *latencyGroup
+		latencyKey // by rank, but for the scheme
+		group      uint32
 	}
-	all := make([]ordered, 0, len(a.latencies))
-	for k, g := range a.latencies {
-		k.cell, k.pop = cellRank[k.cell], popRank[k.pop]
-		all = append(all, ordered{k, g})
+	all := make([]ordered, len(a.latencies))
+	for i, k := range a.latencies {
+		all[i] = ordered{latencyKey{k.scheme, cells[k.cell], pops[k.pop]}, uint32(i)}
 	}
 	slices.SortFunc(all, func(x, y ordered) int {
-		return cmp.Or(cmp.Compare(schemes[x.key.scheme], schemes[y.key.scheme]), cmp.Compare(x.key.cell, y.key.cell), cmp.Compare(x.key.pop, y.key.pop))
+		return cmp.Or(cmp.Compare(schemes[x.scheme], schemes[y.scheme]), cmp.Compare(x.cell, y.cell), cmp.Compare(x.pop, y.pop))
 	})
 	for _, o := range all {
-		c, r := &cells[o.key.cell], f.next()
+		k, r := a.latencies[o.group], f.next()
+		c := &a.cells[k.cell]
 		*r = LatencyRow{
 			Day: int32(a.day), Continent: c.continent, Country: c.country, Subdivision: c.subdivision,
-			ASN: c.asn, Family: uint32(c.family), PoP: string(pops[o.key.pop]), Scheme: string(schemes[o.key.scheme]),
+			ASN: c.asn, Family: uint32(c.family), PoP: a.pops.names[k.pop], Scheme: string(schemes[k.scheme]),
 			Samples: r.Samples[:0], Counts: r.Counts[:0],
 		}
-		for _, s := range o.group.samples.addUp() {
-			r.appendSample(s)
+		for _, m := range a.samples.of(o.group) {
+			r.appendSample(m.e)
 		}
 		if err := f.put(); err != nil {
 			return err

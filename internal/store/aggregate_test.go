@@ -132,14 +132,15 @@ func TestAggregatorKeepsNoRecords(t *testing.T) {
 	if err := decodeRecord(&b, record); err != nil {
 		t.Fatal(err)
 	}
-	a.add(&b)
-	for k := range a.cells {
+	v := b.View()
+	a.add(&b, &v)
+	for _, k := range a.cells {
 		if k.country == "" || overlap(k.country, record) || overlap(k.continent, record) || overlap(k.subdivision, record) {
 			t.Errorf("%v is part of the record", k)
 		}
 	}
-	for pop := range a.pops {
-		if overlap(string(pop), record) {
+	for _, pop := range a.pops.names {
+		if overlap(pop, record) {
 			t.Errorf("%v is part of the record", pop)
 		}
 	}
@@ -169,11 +170,12 @@ func TestCounted(t *testing.T) {
 func TestWeights(t *testing.T) {
 	for rate, want := range map[float64]float64{0.01: 100, 1: 1, 0: 1, -1: 1, 2: 1, math.Inf(1): 1} {
 		a := newAggregator(testDay)
-		a.add(&edge.Beacon{Rate: rate, Probes: []edge.Probe{{Target: "global", PoP: "iad"}}})
-		for _, g := range a.assignments {
-			if got := g.prefixes.list[0].weight; got != want {
-				t.Errorf("rate %v weighs %v", rate, got)
-			}
+		b := &edge.Beacon{Rate: rate, Probes: []edge.Probe{{Target: "global", PoP: "iad"}}}
+		v := b.View()
+		a.add(b, &v)
+		a.prefixes.addUp(len(a.assignments))
+		if got := a.prefixes.of(0)[0].e.weight; got != want {
+			t.Errorf("rate %v weighs %v", rate, got)
 		}
 	}
 }

@@ -31,6 +31,39 @@ func BenchmarkWriteSegment(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
 }
 
+// BenchmarkSeal moves beacons from the write-ahead log into segments: what they
+// cost after they have been acknowledged.
+func BenchmarkSeal(b *testing.B) {
+	const rows = beaconGroupRows
+	s, err := Open(Config{Dir: b.TempDir(), MinFreeBytes: 1, SealRows: 100 * rows}, quiet(), prometheus.NewRegistry())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	beacons := newTypical(1, testDay.Time(), 20*time.Microsecond)
+	var used time.Duration
+	n := 0
+	b.ReportAllocs()
+	b.StopTimer()
+	for range b.N {
+		for range rows / 1024 {
+			if _, err := s.Append(b.Context(), beacons.take(1024)...); err != nil {
+				b.Fatal(err)
+			}
+		}
+		before := cpuTime(b)
+		b.StartTimer()
+		if err := s.sealAll(); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		used += cpuTime(b) - before
+		n += rows
+	}
+	b.ReportMetric(float64(used.Microseconds())/float64(n), "cpu-µs/row")
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
+}
+
 func BenchmarkReadBeacons(b *testing.B) {
 	beacons := newTypical(1, testDay.Time(), 20*time.Microsecond).take(50_000)
 	dir := b.TempDir()

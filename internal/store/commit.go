@@ -105,6 +105,21 @@ func (g *group) add(record []byte, id seen) {
 	g.rows++
 }
 
+// wait returns when g is durable, or why it is not.
+func (g *group) wait(ctx context.Context) error {
+	done := ctx.Done()
+	if done == nil { // a receive costs half of what a select does
+		<-g.done
+		return g.err
+	}
+	select {
+	case <-g.done:
+		return g.err
+	case <-done:
+		return ctx.Err()
+	}
+}
+
 // refuses says why a record of this size cannot be taken. s.mu is held.
 func (s *Store) refuses(size int) error {
 	switch {
@@ -142,43 +157,88 @@ func (s *Store) commitLoop() {
 	defer close(s.committerDone)
 	delay := time.NewTimer(time.Hour)
 	defer delay.Stop()
+	var p pace
 	for range s.wake {
-		if s.worthWaiting() {
+		if s.worthWaiting(&p) {
 			delay.Reset(s.cfg.CommitDelay)
 			for waiting := true; waiting; {
 				select {
 				case <-delay.C:
 					waiting = false
 				case <-s.wake:
-					waiting = s.worthWaiting()
+					waiting = s.worthWaiting(&p)
 				}
 			}
 		}
-		if !s.commit() {
+		waiters, more := s.commit()
+		if !more {
 			return
+		}
+		if waiters > 0 {
+			p.committed(waiters)
 		}
 	}
 }
 
 // worthWaiting reports whether the group that gathers should go on gathering:
-// several wait already, so that more will come, and it is not large yet.
-func (s *Store) worthWaiting() bool {
+// more will come, and it is not large yet.
+func (s *Store) worthWaiting(p *pace) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.gathering
-	return g != nil && g.waiters > 1 && len(g.entry) < commitBytes && !s.closed
+	if g == nil || len(g.entry) >= commitBytes || s.closed {
+		return false
+	}
+	return g.waiters > 1 || p.tryWaiting(s.cfg.CommitDelay)
 }
 
-// commit makes the group that gathered durable. It returns false when the
-// store is closed and nothing is left to do.
-func (s *Store) commit() bool {
+// pace decides whether a group of one should wait for company. After a silence
+// it should not, so that a site with few beacons has its answers at once. Amid
+// others it should: commits one by one cost thirty times as much, and a fast
+// disk never lets a second one gather meanwhile. But a lone producer that waits
+// for each answer would wait in vain, so that waiting is tried more and more
+// seldom while it brings nothing.
+type pace struct {
+	last    time.Time // end of the last commit
+	waited  bool      // a group of one was made to wait
+	skip    int       // commits to go until that is tried again
+	backOff int       // the last value that skip began from
+}
+
+// maxBackOff keeps what a lone producer loses to about a tenth: CommitDelay in
+// 256 commits, which take a fraction of a millisecond each.
+const maxBackOff = 255
+
+// tryWaiting is asked about a group of one.
+func (p *pace) tryWaiting(delay time.Duration) bool {
+	p.waited = p.waited || p.skip == 0 && time.Since(p.last) < delay
+	return p.waited
+}
+
+// committed notes how many had waited for the last commit.
+func (p *pace) committed(waiters int) {
+	switch {
+	case waiters > 1:
+		p.skip, p.backOff = 0, 0
+	case p.waited:
+		p.backOff = min(2*p.backOff+1, maxBackOff)
+		p.skip = p.backOff
+	case p.skip > 0:
+		p.skip--
+	}
+	p.last, p.waited = time.Now(), false
+}
+
+// commit makes the group that gathered durable. It returns how many waited for
+// it, and false when the store is closed and nothing is left to do.
+func (s *Store) commit() (waiters int, more bool) {
 	s.mu.Lock()
 	g, index, failed := s.gathering, s.committed+1, s.failed
 	s.gathering = nil
 	closed := s.closed
 	s.mu.Unlock()
 	if g == nil {
-		return !closed
+		return 0, !closed
 	}
 	g.size = int64(len(g.entry))
 	if failed == nil {
@@ -209,5 +269,5 @@ func (s *Store) commit() bool {
 	s.mu.Unlock()
 	g.err = failed
 	close(g.done)
-	return !closed
+	return g.waiters, !closed
 }

@@ -3,17 +3,13 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/parquet-go/parquet-go"
 
 	"catchment/internal/edge"
 )
@@ -191,10 +187,16 @@ func TestCompactionOfLargeGroups(t *testing.T) {
 		sources, all = append(sources, f), append(all, beacons...)
 	}
 	s := Segment{dir, testDay, 1, 5}
-	err := writeFile(s.Beacons(), beaconLayout(), func(f *parquetFile[BeaconRow]) error {
-		return mergeBeacons(t.Context(), f.w, sources, 400)
-	})
+	out, err := os.Create(s.Beacons())
 	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	w, err := newBeaconWriter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.begin(out), mergeGroups(t.Context(), w, sources, 400), w.finish()); err != nil {
 		t.Fatal(err)
 	}
 	i := 0
@@ -220,46 +222,6 @@ func TestCompactionOfLargeGroups(t *testing.T) {
 	}
 	if i != len(all) || !slices.Equal(groups, []int64{400, 200, 355}) {
 		t.Errorf("%d beacons of %d, in row groups of %d", i, len(all), groups)
-	}
-}
-
-func TestCopyColumnKeepsRowsWhole(t *testing.T) {
-	type row struct {
-		List []string `parquet:"list,list"`
-	}
-	var rows []row
-	for i := range 120 {
-		var r row
-		for j := range i * 17 % 9000 {
-			r.List = append(r.List, fmt.Sprint(i, "-", j))
-		}
-		rows = append(rows, r)
-	}
-	source := parquet.NewGenericBuffer[row]()
-	if _, err := source.Write(rows); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "x.parquet")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w := parquet.NewGenericWriter[row](f, parquet.PageBufferSize(1024))
-	if err := copyColumn(w.ColumnWriters()[0], source.ColumnChunks()[0]); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	back, err := parquet.ReadFile[row](path)
-	if err != nil || len(back) != len(rows) {
-		t.Fatalf("%d rows, %v", len(back), err)
-	}
-	for i := range rows {
-		if !slices.Equal(rows[i].List, back[i].List) {
-			t.Fatalf("row %d has %d elements, not %d", i, len(back[i].List), len(rows[i].List))
-		}
 	}
 }
 

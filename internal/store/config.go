@@ -17,9 +17,9 @@ type Config struct {
 	SealEvery time.Duration
 	SealRows  int
 
-	// CommitDelay is how long a commit waits for company once two beacons wait
-	// for it: 5 ms. One that has none is committed at once, and so is a group
-	// of commitBytes.
+	// CommitDelay is how long a commit waits for company: 5 ms. A beacon that
+	// comes after a silence as long is committed at once, and so is a group of
+	// commitBytes.
 	CommitDelay time.Duration
 
 	// QueueBytes bounds what waits in memory for a commit: 16 MiB. LogBytes

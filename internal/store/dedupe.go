@@ -3,6 +3,8 @@ package store
 import (
 	"hash/maphash"
 	"time"
+
+	"catchment/internal/edge"
 )
 
 // deduper remembers which beacons are stored, to recognize those that are sent
@@ -40,6 +42,9 @@ func hourOf(t time.Time) hour {
 	}
 	return hour(sec / 3600)
 }
+
+// day is the one that h is in.
+func (h hour) day() edge.Day { return edge.DayOf(time.Unix(int64(h)*3600, 0)) }
 
 // seen is one id that has been taken.
 type seen struct {

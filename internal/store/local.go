@@ -51,6 +51,7 @@ type Store struct {
 	sealDue       chan struct{} // to Run: SealRows wait
 
 	records  sync.Pool  // of *records
+	memory   sync.Pool  // of *segmentMemory
 	sealing  sync.Mutex // one seal at a time
 	sealedTo atomic.Uint64
 	retiring sync.Mutex                    // loading ids and dropping what is sealed exclude each other
@@ -181,21 +182,41 @@ func (s *Store) Append(ctx context.Context, beacons ...*edge.Beacon) (stored int
 const appendChunk = 1024
 
 func (s *Store) appendChunk(ctx context.Context, beacons []*edge.Beacon) (stored int, err error) {
+	return s.Stage(ctx, beacons...).Wait(ctx)
+}
+
+// Pending is what becomes of beacons that were staged.
+type Pending struct {
+	store  *Store
+	last   *group // durable when all are; nil when they are already
+	given  int
+	stored int
+	err    error
+}
+
+// Stage is the first half of Append, which retains nothing of the beacons but
+// does not wait: so that who has many senders waiting need not keep what they
+// have sent in memory. The beacons, of which there should be no more than a
+// thousand, are durable once Wait has returned no error.
+func (s *Store) Stage(ctx context.Context, beacons ...*edge.Beacon) Pending {
 	stored, last, err := s.enqueue(ctx, beacons)
-	if last != nil {
-		select {
-		case <-last.done:
-			// Groups are committed in order, and none after one that failed.
-			err = errors.Join(err, last.err)
-		case <-ctx.Done():
-			err = errors.Join(err, ctx.Err())
+	return Pending{store: s, last: last, given: len(beacons), stored: stored, err: err}
+}
+
+// Wait is the second half of Append, and returns what Append does.
+func (p Pending) Wait(ctx context.Context) (stored int, err error) {
+	s, err := p.store, p.err
+	if p.last != nil {
+		// Groups are committed in order, and none after one that failed.
+		if err2 := p.last.wait(ctx); err2 != nil {
+			err = errors.Join(err, err2)
 		}
 	}
-	s.metrics.count(stored, len(beacons), err)
+	s.metrics.count(p.stored, p.given, err)
 	if (err == nil || errors.Is(err, ErrBusy)) && !s.running.Load() {
 		err = errors.Join(err, s.sealIfDue())
 	}
-	return stored, err
+	return p.stored, err
 }
 
 // Run seals what was appended at least every Config.SealEvery, merges small

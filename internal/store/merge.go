@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 
@@ -34,27 +32,24 @@ func (s *Store) merge(ctx context.Context, run []Segment) error {
 		current = current && f.version == SchemaVersion
 	}
 	if !current {
-		return remake(ctx, target, run)
+		return s.remake(ctx, target, run)
 	}
 
-	err := writeFile(target.Latencies(), aggregateLayout(), func(f *parquetFile[LatencyRow]) error {
+	err := writeFile(target.Latencies(), func(f *parquetFile[LatencyRow]) error {
 		return mergeRows(ctx, f, run, Segment.Latencies, compareLatencies, addLatencies)
 	})
 	if err != nil {
 		return err
 	}
 	s.step("merged latencies")
-	err = writeFile(target.Assignments(), aggregateLayout(), func(f *parquetFile[AssignmentRow]) error {
+	err = writeFile(target.Assignments(), func(f *parquetFile[AssignmentRow]) error {
 		return mergeRows(ctx, f, run, Segment.Assignments, compareAssignments, addAssignments)
 	})
 	if err != nil {
 		return err
 	}
 	s.step("merged assignments")
-	err = writeFile(target.Beacons(), beaconLayout(), func(f *parquetFile[BeaconRow]) error {
-		return mergeBeacons(ctx, f.w, sources, beaconGroupRows)
-	})
-	if err != nil {
+	if err := s.mergeBeacons(ctx, target.Beacons(), sources); err != nil {
 		return err
 	}
 	s.step("merged beacons")
@@ -63,8 +58,13 @@ func (s *Store) merge(ctx context.Context, run []Segment) error {
 
 // remake is merge for segments of an older schema: it makes everything again
 // from their beacons.
-func remake(ctx context.Context, target Segment, run []Segment) error {
-	w, err := newSegmentWriter(target)
+func (s *Store) remake(ctx context.Context, target Segment, run []Segment) error {
+	memory, err := s.segmentMemory()
+	if err != nil {
+		return err
+	}
+	defer s.memory.Put(memory)
+	w, err := newSegmentWriter(target, memory)
 	if err != nil {
 		return err
 	}
@@ -85,24 +85,45 @@ func remake(ctx context.Context, target Segment, run []Segment) error {
 	return w.finish()
 }
 
-// mergeBeacons puts the sources' row groups one after the other: those that fit
+func (s *Store) mergeBeacons(ctx context.Context, path string, sources []*openedParquet) error {
+	memory, err := s.segmentMemory()
+	if err != nil {
+		return err
+	}
+	defer s.memory.Put(memory)
+	f, err := createBeacons(path, memory.beacons)
+	if err != nil {
+		return err
+	}
+	defer f.abort()
+	if err := mergeGroups(ctx, f.beaconWriter, sources, beaconGroupRows); err != nil {
+		return fmt.Errorf("store: write %s: %w", path, err)
+	}
+	return f.publish()
+}
+
+// mergeGroups puts the sources' row groups one after the other: those that fit
 // into one of groupRows together, others as they are, without decoding them.
-func mergeBeacons(ctx context.Context, w *parquet.GenericWriter[BeaconRow], sources []*openedParquet, groupRows int64) error {
-	var small []parquet.RowGroup
+func mergeGroups(ctx context.Context, w *beaconWriter, sources []*openedParquet, groupRows int64) error {
+	type place struct {
+		file  *parquet.File
+		index int
+	}
+	var small []place
 	var rows int64
 	flush := func() error {
 		defer func() { small, rows = small[:0], 0 }()
-		switch len(small) {
-		case 0:
-			return nil
-		case 1:
-			_, err := w.WriteRowGroup(small[0]) // copies the compressed pages
-			return err
+		if len(small) == 1 {
+			return w.copyGroup(small[0].file, small[0].index)
 		}
-		return joinGroups(w, small)
+		var groups []parquet.RowGroup
+		for _, p := range small {
+			groups = append(groups, p.file.RowGroups()[p.index])
+		}
+		return w.join(ctx, groups)
 	}
 	for _, f := range sources {
-		for _, group := range f.file.RowGroups() {
+		for i, group := range f.file.RowGroups() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -111,60 +132,11 @@ func mergeBeacons(ctx context.Context, w *parquet.GenericWriter[BeaconRow], sour
 					return err
 				}
 			}
-			small = append(small, group)
+			small = append(small, place{f.file, i})
 			rows += group.NumRows()
 		}
 	}
 	return flush()
-}
-
-// joinGroups writes several row groups as one, column by column: without
-// making rows of them, which costs several times as much.
-func joinGroups(w *parquet.GenericWriter[BeaconRow], groups []parquet.RowGroup) error {
-	for _, group := range groups {
-		for i, column := range group.ColumnChunks() {
-			if err := copyColumn(w.ColumnWriters()[i], column); err != nil {
-				return err
-			}
-		}
-	}
-	return w.Flush()
-}
-
-// copyColumn appends a column's values, whole rows at a time: a page must not
-// end within one.
-func copyColumn(w *parquet.ColumnWriter, column parquet.ColumnChunk) error {
-	r := parquet.NewColumnChunkValueReader(column)
-	defer r.Close()
-	buf := make([]parquet.Value, 4096)
-	have := 0
-	for {
-		n, err := r.ReadValues(buf[have:])
-		have += n
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		whole := have
-		if err == nil {
-			for whole--; whole > 0 && buf[whole].RepetitionLevel() != 0; whole-- {
-			}
-		}
-		if whole > 0 {
-			if _, err := w.WriteRowValues(buf[:whole]); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			return nil
-		}
-		have = copy(buf, buf[whole:have])
-		for i := range have {
-			buf[i] = buf[i].Clone() // the reader uses its memory again
-		}
-		if have == len(buf) {
-			buf = append(buf, make([]parquet.Value, len(buf))...)
-		}
-	}
 }
 
 // mergeRows merges the sorted rows of one kind of aggregate file; add makes

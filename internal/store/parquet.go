@@ -9,9 +9,7 @@ import (
 	"strconv"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress"
 	"github.com/parquet-go/parquet-go/compress/snappy"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 const (
@@ -29,49 +27,34 @@ const (
 	idColumn       = "id"
 )
 
-// layout is what the kinds of files differ in.
-type layout struct {
-	groupRows int64 // of a row group, at most
-	codec     compress.Codec
-}
-
-// beaconLayout is for what is kept and seldom read.
-func beaconLayout() layout { return layout{beaconGroupRows, &zstd.Codec{Level: zstd.SpeedFastest}} }
-
-// aggregateLayout is for what every report reads: snappy takes a fifth less CPU
-// to read than zstd, for files about an eighth larger.
-func aggregateLayout() layout { return layout{aggregateGroupRows, &snappy.Codec{}} }
-
-// parquetFile writes one Parquet file of rows T under a temporary name. It
-// exists under its own name once publish has returned. Handing structs to the
-// library is as quick as handing it columns (both were measured).
+// parquetFile writes one Parquet file of rows T, aggregates, under a temporary
+// name. It exists under its own name once publish has returned.
 type parquetFile[T any] struct {
-	path string
-	file *os.File
+	file *pendingFile
 	w    *parquet.GenericWriter[T]
 	rows []T // reused with all that they have allocated
 	n    int
 }
 
-func createParquet[T any](path string, l layout) (*parquetFile[T], error) {
-	f, err := os.Create(path + temporarySuffix)
+func createParquet[T any](path string) (*parquetFile[T], error) {
+	f, err := createPending(path)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, err
 	}
 	options := []parquet.WriterOption{
-		parquet.Compression(l.codec),
-		parquet.MaxRowsPerRowGroup(l.groupRows),
+		// Every report reads these files: snappy takes a fifth less CPU for that
+		// than zstd, for files about an eighth larger.
+		parquet.Compression(&snappy.Codec{}),
+		parquet.MaxRowsPerRowGroup(aggregateGroupRows),
 		parquet.DataPageStatistics(false), // the page index has them
 		parquet.KeyValueMetadata(SchemaKey, strconv.Itoa(SchemaVersion)),
 	}
-	// Least and greatest values help to find a time; for columns in no order
-	// they help nothing and would cost a third more.
+	// Least and greatest values would cost a third more, and help with nothing
+	// for columns in no order.
 	for _, column := range parquet.SchemaOf(new(T)).Columns() {
-		if column[0] != receivedColumn {
-			options = append(options, parquet.SkipPageBounds(column...))
-		}
+		options = append(options, parquet.SkipPageBounds(column...))
 	}
-	return &parquetFile[T]{path: path, file: f, w: parquet.NewGenericWriter[T](f, options...), rows: make([]T, writeBatch)}, nil
+	return &parquetFile[T]{file: f, w: parquet.NewGenericWriter[T](f, options...), rows: make([]T, writeBatch)}, nil
 }
 
 // next returns the row to fill in before put. It holds an earlier row's values,
@@ -89,7 +72,7 @@ func (p *parquetFile[T]) put() error {
 
 func (p *parquetFile[T]) flush() error {
 	if _, err := p.w.Write(p.rows[:p.n]); err != nil {
-		return fmt.Errorf("store: write %s: %w", p.path, err)
+		return fmt.Errorf("store: write %s: %w", p.file.path, err)
 	}
 	p.n = 0
 	return nil
@@ -100,23 +83,44 @@ func (p *parquetFile[T]) publish() error {
 	if err := p.flush(); err != nil {
 		return err
 	}
-	err := p.w.Close()
-	if err == nil {
-		err = p.file.Sync()
+	if err := p.w.Close(); err != nil {
+		return fmt.Errorf("store: write %s: %w", p.file.path, err)
 	}
-	if err := errors.Join(err, p.file.Close()); err != nil {
-		return fmt.Errorf("store: write %s: %w", p.path, err)
-	}
-	if err := os.Rename(p.file.Name(), p.path); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	return syncDir(filepath.Dir(p.path))
+	return p.file.publish()
 }
 
 // abort leaves nothing behind. After publish it does nothing.
-func (p *parquetFile[T]) abort() {
-	_ = p.file.Close()
-	_ = os.Remove(p.file.Name())
+func (p *parquetFile[T]) abort() { p.file.abort() }
+
+// pendingFile is a file under a temporary name.
+type pendingFile struct {
+	*os.File
+	path string
+}
+
+func createPending(path string) (*pendingFile, error) {
+	f, err := os.Create(path + temporarySuffix)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return &pendingFile{f, path}, nil
+}
+
+// publish makes the file durable under its own name.
+func (f *pendingFile) publish() error {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("store: write %s: %w", f.path, err)
+	}
+	if err := os.Rename(f.Name(), f.path); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return syncDir(filepath.Dir(f.path))
+}
+
+// abort leaves nothing behind. After publish it does nothing.
+func (f *pendingFile) abort() {
+	_ = f.Close()
+	_ = os.Remove(f.Name())
 }
 
 // makeDir makes a directory and those above it, each durable before the next.

@@ -88,11 +88,12 @@ func appendRecord(dst []byte, b *edge.Beacon) []byte {
 }
 
 // recordDay returns the UTC day on which a record's beacon was received.
-func recordDay(record []byte) (edge.Day, error) {
+func recordDay(record string) (edge.Day, error) {
 	if len(record) < recordHeader || record[0] != recordVersion {
 		return 0, errRecord
 	}
-	return edge.DayOf(time.UnixMicro(int64(binary.LittleEndian.Uint64(record[1:])))), nil
+	d := decoder{s: record[1:]}
+	return edge.DayOf(time.UnixMicro(int64(d.fixed64()))), nil
 }
 
 // decodeRecord fills b from a record, reusing the slices that b has. Its
@@ -233,22 +234,34 @@ func (d *decoder) take(n int) string {
 	return head
 }
 
-func (d *decoder) fixed64() (v uint64) {
-	for i, c := range []byte(d.take(8)) {
-		v |= uint64(c) << (8 * i)
+func (d *decoder) fixed64() uint64 {
+	s := d.take(8)
+	if len(s) < 8 {
+		return 0
 	}
-	return v
+	return uint64(fixed32(s)) | uint64(fixed32(s[4:]))<<32
 }
 
 func (d *decoder) float() float64 {
-	var v uint32
-	for i, c := range []byte(d.take(4)) {
-		v |= uint32(c) << (8 * i)
+	s := d.take(4)
+	if len(s) < 4 {
+		return 0
 	}
-	return float64(math.Float32frombits(v))
+	return float64(math.Float32frombits(fixed32(s)))
+}
+
+// fixed32 is one load.
+func fixed32(s string) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
 func (d *decoder) uvarint() (v uint64) {
+	if d.s != "" && d.s[0] < 0x80 { // as nearly all are
+		v = uint64(d.s[0])
+		d.s = d.s[1:]
+		return v
+	}
 	for i := range min(len(d.s), binary.MaxVarintLen64) {
 		c := d.s[i]
 		v |= uint64(c&0x7f) << (7 * i)
@@ -279,7 +292,7 @@ func (d *decoder) uint32() uint32 {
 // accounts for.
 func (d *decoder) count(size int) int {
 	n := d.uvarint()
-	if n > uint64(len(d.s)/size) {
+	if left := uint64(len(d.s)); n > left || n*uint64(size) > left {
 		d.bad = true
 		return 0
 	}
@@ -296,8 +309,9 @@ func decodeTexts[T ~string](d *decoder, dst []T) []T {
 }
 
 func (d *decoder) floats(dst []float64) []float64 {
-	for range d.count(4) {
-		dst = append(dst, d.float())
+	s := d.take(4 * d.count(4))
+	for ; len(s) >= 4; s = s[4:] {
+		dst = append(dst, float64(math.Float32frombits(fixed32(s))))
 	}
 	return dst
 }

@@ -13,8 +13,8 @@ func TestRecord(t *testing.T) {
 	var back edge.Beacon // used again, so that nothing of the last one may stay
 	for range 300 {
 		b := randomBeacon(rng)
-		record := appendRecord(nil, b)
-		if err := decodeRecord(&back, string(record)); err != nil {
+		record := string(appendRecord(nil, b))
+		if err := decodeRecord(&back, record); err != nil {
 			t.Fatal(err)
 		}
 		diffBeacons(t, asStored(b), &back)
@@ -70,6 +70,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		}
 		var row BeaconRow
 		setRow(&row, &b) // nothing that decodes may panic further on
-		newAggregator(edge.DayOf(b.Received)).add(&b)
+		v := b.View()
+		newAggregator(edge.DayOf(b.Received)).add(&b, &v)
 	})
 }

@@ -168,9 +168,9 @@ func TestTornTail(t *testing.T) {
 			first, last, err := w.bounds()
 			records := uint64(0)
 			for i := first; i <= last && err == nil; i++ {
-				err = w.read(i, func(record []byte) error {
+				err = w.read(i, func(record string) error {
 					records++
-					return decodeRecord(&edge.Beacon{}, string(record))
+					return decodeRecord(&edge.Beacon{}, record)
 				})
 			}
 			if err != nil || first != 1 || last != want && last != or || records != last {

@@ -50,16 +50,23 @@ func (s *Store) sealAgain(first, last uint64, segments []Segment) error {
 			begun = max(begun, segment.Last)
 		}
 	}
-	rows, from := 0, first
+	rows, from, days := 0, first, map[edge.Day]bool{}
 	for i := first; i <= last; i++ {
-		if err := s.wal.read(i, func([]byte) error { rows++; return nil }); err != nil {
+		err := s.wal.read(i, func(record string) error {
+			day, err := recordDay(record)
+			days[day] = true
+			rows++
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("%w (the beacons in this log were acknowledged; move %s away to start without them)", err, s.wal.dir)
 		}
 		if i == last || i == begun && begun > first || i > begun && rows >= sealMaxRows {
-			if err := s.seal(from, i); err != nil {
+			if err := s.seal(from, i, days); err != nil {
 				return err
 			}
 			from, rows = i+1, 0
+			clear(days)
 		}
 	}
 	return nil
@@ -110,36 +117,30 @@ func (s *Store) sealAll() error {
 func (s *Store) sealLocked() error {
 	for {
 		first := s.sealedTo.Load() + 1
-		last, rows := uint64(0), 0
+		last, rows, days := uint64(0), 0, map[edge.Day]bool{}
 		s.mu.Lock()
 		for _, g := range s.unsealed {
 			if g.index == 0 || rows > 0 && rows+g.rows > sealMaxRows {
 				break
 			}
 			last, rows = g.index, rows+g.rows
+			for _, x := range g.ids {
+				days[x.hour.day()] = true
+			}
 		}
 		s.mu.Unlock()
 		if rows == 0 {
 			return nil
 		}
-		if err := s.seal(first, last); err != nil {
+		if err := s.seal(first, last, days); err != nil {
 			return err
 		}
 	}
 }
 
-// seal makes segments, one for each day, from the entries first to last, and
-// drops these from the log.
-func (s *Store) seal(first, last uint64) error {
-	days := map[edge.Day]int{}
-	err := s.eachRecord(first, last, func(record []byte) error {
-		day, err := recordDay(record)
-		days[day]++
-		return err
-	})
-	if err != nil {
-		return err
-	}
+// seal makes segments, one for each of the days in which their beacons were
+// received, from the entries first to last, and drops these from the log.
+func (s *Store) seal(first, last uint64, days map[edge.Day]bool) error {
 	for _, day := range slices.Sorted(maps.Keys(days)) {
 		if err := s.sealDay(Segment{Dir: s.cfg.Dir, Day: day, First: first, Last: last}); err != nil {
 			return err
@@ -162,18 +163,23 @@ func (s *Store) seal(first, last uint64) error {
 // sealDay writes the segment of one day: one at a time, however many days an
 // import brings, so that memory is bounded.
 func (s *Store) sealDay(segment Segment) error {
-	w, err := newSegmentWriter(segment)
+	memory, err := s.segmentMemory()
+	if err != nil {
+		return err
+	}
+	defer s.memory.Put(memory)
+	w, err := newSegmentWriter(segment, memory)
 	if err != nil {
 		return err
 	}
 	defer w.abort()
 	w.step = s.step
 	var b edge.Beacon
-	err = s.eachRecord(segment.First, segment.Last, func(record []byte) error {
+	err = s.eachRecord(segment.First, segment.Last, func(record string) error {
 		if day, err := recordDay(record); err != nil || day != segment.Day {
 			return err
 		}
-		if err := decodeRecord(&b, string(record)); err != nil {
+		if err := decodeRecord(&b, record); err != nil {
 			return err
 		}
 		return w.add(&b)
@@ -184,7 +190,7 @@ func (s *Store) sealDay(segment Segment) error {
 	return w.finish()
 }
 
-func (s *Store) eachRecord(first, last uint64, each func(record []byte) error) error {
+func (s *Store) eachRecord(first, last uint64, each func(record string) error) error {
 	for i := first; i <= last; i++ {
 		if err := s.wal.read(i, each); err != nil {
 			return err

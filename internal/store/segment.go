@@ -158,18 +158,23 @@ func splitCovered(segments []Segment) (live, covered []Segment) {
 //
 // Beacons received on another day are an error: nothing appears then.
 func WriteSegment(dir string, day edge.Day, first, last uint64, beacons []*edge.Beacon) (Segment, error) {
-	w, err := newSegmentWriter(Segment{Dir: dir, Day: day, First: first, Last: last})
+	memory, err := newSegmentMemory()
 	if err != nil {
 		return Segment{}, err
 	}
+	s := Segment{Dir: dir, Day: day, First: first, Last: last}
+	w, err := newSegmentWriter(s, memory)
+	if err != nil {
+		return Segment{}, err
+	}
+	defer w.abort()
 	for _, b := range beacons {
 		if err := w.add(b); err != nil {
-			w.abort()
 			return Segment{}, err
 		}
 	}
 	if err := w.finish(); err != nil {
 		return Segment{}, err
 	}
-	return w.segment, nil
+	return s, nil
 }

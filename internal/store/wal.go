@@ -92,7 +92,8 @@ func (w *writeAheadLog) append(index uint64, entry []byte) error {
 }
 
 // read calls each with every record of an entry, until it returns an error.
-func (w *writeAheadLog) read(index uint64, each func(record []byte) error) error {
+// What keeps a record keeps its entry.
+func (w *writeAheadLog) read(index uint64, each func(record string) error) error {
 	var row raft.Log
 	err := w.log.GetLog(index, &row)
 	if err == nil {
@@ -105,24 +106,22 @@ func (w *writeAheadLog) read(index uint64, each func(record []byte) error) error
 }
 
 // eachRecord checks an entry and calls each with its records.
-func eachRecord(entry []byte, each func(record []byte) error) error {
+func eachRecord(entry []byte, each func(record string) error) error {
 	if len(entry) < entryHeader || entry[0] != entryVersion {
 		return errRecord
 	}
-	records := entry[entryHeader:]
-	if crc32.Checksum(records, castagnoli()) != binary.LittleEndian.Uint32(entry[1:]) {
+	if crc32.Checksum(entry[entryHeader:], castagnoli()) != binary.LittleEndian.Uint32(entry[1:]) {
 		return fmt.Errorf("%w: wrong checksum", errRecord)
 	}
-	for len(records) > 0 {
-		size, n := binary.Uvarint(records)
-		if n <= 0 || size > uint64(len(records)-n) {
+	d := decoder{s: string(entry[entryHeader:])} // one copy for all records, which texts are parts of
+	for d.s != "" {
+		record := d.text()
+		if d.bad {
 			return errRecord
 		}
-		records = records[n:]
-		if err := each(records[:size]); err != nil {
+		if err := each(record); err != nil {
 			return err
 		}
-		records = records[size:]
 	}
 	return nil
 }

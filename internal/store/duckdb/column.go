@@ -1,6 +1,7 @@
 package duckdb
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -120,10 +121,13 @@ func (c *column[T]) appendStarts(at, got int, rep, def []byte, defined byte) err
 		return errLevels
 	}
 	if len(rep) == got { // no list is empty
-		for i, r := range rep {
-			if r == 0 {
-				c.starts = append(c.starts, at+i)
+		for i := 0; i < len(rep); i++ {
+			next := bytes.IndexByte(rep[i:], 0)
+			if next < 0 {
+				break
 			}
+			i += next
+			c.starts = append(c.starts, at+i)
 		}
 		return nil
 	}
@@ -184,8 +188,11 @@ func uint32Lists() column[uint32] {
 
 func sampleLists() column[edge.Sample] {
 	return column[edge.Sample]{kind: encoding.Int32, list: true, plain: func(dst []edge.Sample, v encoding.Values) []edge.Sample {
-		for _, s := range v.Uint32() {
-			dst = append(dst, edge.Sample(s))
+		values := v.Uint32()
+		n := len(dst)
+		dst = slices.Grow(dst, len(values))[:n+len(values)]
+		for i, s := range values {
+			dst[n+i] = edge.Sample(s)
 		}
 		return dst
 	}}
