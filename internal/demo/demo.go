@@ -1,15 +1,17 @@
-// Package demo is what `catchment demo` shows: a fleet of four PoPs on ports of
-// 127.0.0.1, page views generated around the visitor's own, and the page.
+// Package demo is what `catchment demo` shows: a fleet of 18 PoPs on a generated
+// Internet, as ports of 127.0.0.1, two weeks of page views of its users, and the
+// page.
 package demo
 
 import (
 	"context"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/http"
 	"net/netip"
-	"time"
 
 	"catchment/internal/edge"
 )
@@ -23,57 +25,39 @@ var fleetFile []byte
 // FleetFile returns the demo's fleet file.
 func FleetFile() []byte { return fleetFile }
 
-// Here is where the demo places whoever opens its page: somewhere in Illinois,
-// in a network of the generated traffic, so that the visitor's own page view
-// can be judged.
-func Here() edge.Place {
-	p := us("IL")
-	p.ASN, p.ASName = 64496, "Example Cable"
-	p.Lat, p.Lon = 41.88, -87.63
-	return p
+// Page is what the demo's page shows beside what the browser measures. All of
+// them return JSON.
+type Page struct {
+	Visitor *Visitor
+	Table   func(context.Context) ([]byte, error) // the report by country, and by state of the US
+	History func() (stored, total int)            // page views of the past
 }
 
-// Places places every address Here.
-type Places struct{}
-
-// Lookup implements the collector's look-up.
-func (Places) Lookup(netip.Addr) edge.Place { return Here() }
-
-// RTT returns how far a PoP seems from the visitor.
-func RTT(pop edge.PoPID) time.Duration {
-	ms := geographies()[0].rtt[pop]
-	return time.Duration(ms * float64(time.Millisecond))
+// visit is how the page describes the visitor's lot.
+type visit struct {
+	PoPs     int                 `json:"pops"`
+	Networks int                 `json:"networks"`
+	Place    edge.Place          `json:"place"`
+	Leads    map[edge.Scheme]led `json:"leads"`
 }
 
-// Reached returns the PoP that a scheme leads the visitor to. Global anycast
-// goes wrong on purpose.
-func Reached(s edge.Scheme) edge.PoPID {
-	if s == edge.Global {
-		return "lax"
-	}
-	return "iad"
-}
-
-// VIPOf returns the VIP behind a scheme's name, as the visitor reaches it.
-func VIPOf(s edge.Scheme) edge.VIPID {
-	switch s {
-	case edge.Global:
-		return "global"
-	case edge.Regional:
-		return "americas"
-	}
-	return ""
+type led struct {
+	PoP  edge.PoPID `json:"pop"`
+	City string     `json:"city"`
+	RTT  float64    `json:"rtt"` // ms
 }
 
 // Handler serves the page under /, with the headers by which it names the PoP
-// that served it, the table as JSON, and everything else through rest (the
-// collector). Table returns the report's JSON.
-func Handler(table func(context.Context) ([]byte, error), rest http.Handler) (http.Handler, error) {
-	page, err := fs.Sub(pageFiles, "page")
+// that served it, what it shows as JSON, and everything else through rest (the
+// collector).
+func (p *Page) Handler(rest http.Handler) (http.Handler, error) {
+	dir, err := fs.Sub(pageFiles, "page")
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	files := http.FileServerFS(page)
+	files := http.FileServerFS(dir)
+	served, _ := p.Visitor.Reached(edge.Unicast)
+	pop := string(p.Visitor.w.Fleet.PoPs[max(0, served)].ID)
 	mux := http.NewServeMux()
 	mux.Handle("/", rest)
 	for _, path := range []string{"GET /{$}", "GET /demo.js", "GET /demo.css"} {
@@ -83,58 +67,39 @@ func Handler(table func(context.Context) ([]byte, error), rest http.Handler) (ht
 			h.Set("Content-Security-Policy", "default-src 'self'; connect-src 'self' http://127.0.0.1:*; img-src data:; frame-ancestors 'none'; base-uri 'none'")
 			h.Set("X-Content-Type-Options", "nosniff")
 			h.Set("Cache-Control", "no-store")
-			h.Set("X-PoP", string(Reached(edge.Unicast)))
-			h.Set("Server-Timing", fmt.Sprintf("pop;desc=%q", Reached(edge.Unicast)))
+			h.Set("X-PoP", pop)
+			h.Set("Server-Timing", fmt.Sprintf("pop;desc=%q", pop))
 			files.ServeHTTP(w, r)
 		})
 	}
-	mux.HandleFunc("GET /table.json", func(w http.ResponseWriter, r *http.Request) {
-		body, err := table(r.Context())
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		_, _ = w.Write(body) // the reader went away
+	answer := func(path string, body func(context.Context) ([]byte, error)) {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			text, err := body(r.Context())
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Cache-Control", "no-store")
+			_, _ = w.Write(text) // the reader went away
+		})
+	}
+	answer("GET /table.json", p.Table)
+	answer("GET /visitor.json", func(context.Context) ([]byte, error) { return json.Marshal(p.Visitor.visit()) })
+	answer("GET /history.json", func(context.Context) ([]byte, error) {
+		stored, total := p.History()
+		return json.Marshal(map[string]int{"stored": stored, "total": total})
 	})
 	return mux, nil
 }
 
-// Appender is the store.
-type Appender interface {
-	Append(ctx context.Context, beacons ...*edge.Beacon) (stored int, err error)
-}
-
-// History stores n page views spread evenly over the given time up to now.
-func (t *Traffic) History(ctx context.Context, to Appender, now time.Time, n int, over time.Duration) error {
-	const batch = 1000
-	views := make([]*edge.Beacon, 0, batch)
-	for i := range n {
-		at := now.Add(-over * time.Duration(n-i) / time.Duration(n))
-		views = append(views, t.View(at))
-		if len(views) == batch || i == n-1 {
-			if _, err := to.Append(ctx, views...); err != nil {
-				return fmt.Errorf("demo: %w", err)
-			}
-			views = views[:0]
+func (v *Visitor) visit() visit {
+	f := v.w.Fleet
+	s := visit{PoPs: len(f.PoPs), Networks: v.w.Topology.Len(), Place: v.Lookup(netip.Addr{}), Leads: map[edge.Scheme]led{}}
+	for _, scheme := range edge.Schemes {
+		if pop, _ := v.Reached(scheme); pop >= 0 {
+			s.Leads[scheme] = led{f.PoPs[pop].ID, f.PoPs[pop].Place.City, math.Round(float64(v.RTT(pop)) / 1e6)}
 		}
 	}
-	return nil
-}
-
-// Live stores page views at a steady rate until ctx is done.
-func (t *Traffic) Live(ctx context.Context, to Appender, perSecond int) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			if err := t.History(ctx, to, now, perSecond, time.Second); err != nil && ctx.Err() == nil {
-				return err
-			}
-		}
-	}
+	return s
 }

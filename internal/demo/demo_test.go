@@ -2,75 +2,220 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
-	"math"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"catchment/internal/analysis"
 	"catchment/internal/edge"
+	"catchment/internal/fleet"
+	"catchment/internal/sim"
+	"catchment/internal/sim/topology"
 )
 
-// TestTrafficRates holds the generated views to the published rates.
-func TestTrafficRates(t *testing.T) {
-	const views = 70_000
-	traffic := NewTraffic(1)
-	type count struct{ n, unicast, global float64 }
-	counts := map[string]*count{}
-	ids := map[string]bool{}
-	for range views {
-		b := traffic.View(time.Unix(0, 0))
-		ids[b.ID] = true
-		key := b.Place.Country + b.Place.Subdivision
-		c := counts[key]
-		if c == nil {
-			c = &count{}
-			counts[key] = c
-		}
-		best := ""
-		least := math.Inf(1)
-		for _, p := range b.Probes {
-			if id, own := p.Target.PoP(); own && p.RTT < least {
-				best, least = string(id), p.RTT
+var theFleet = sync.OnceValues(func() (*edge.Fleet, error) { return fleet.Parse("demo", FleetFile()) })
+
+var theInternet = sync.OnceValues(Internet)
+
+// inputs are what the demo's world is made of.
+func inputs(t *testing.T) (*edge.Fleet, *topology.Topology) {
+	t.Helper()
+	f, err := theFleet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	internet, err := theInternet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, internet
+}
+
+func world(t *testing.T) *World {
+	t.Helper()
+	f, internet := inputs(t)
+	w, err := NewWorld(f, internet, Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// ensemble returns the mean over 20 seeds of figures under each scheme, by
+// country, in percent.
+func ensemble(t *testing.T, f *edge.Fleet, figure func(sim.Figures) float64) map[string][len(edge.Schemes)]float64 {
+	t.Helper()
+	const seeds = 20
+	_, internet := inputs(t)
+	all := make([]*sim.Summary, seeds)
+	var workers sync.WaitGroup
+	for i := range all {
+		workers.Go(func() {
+			o := sim.DefaultOptions(uint64(i + 1))
+			o.Connectivity.DrawPeers = true
+			w, err := newWorld(f, internet, o)
+			if err != nil {
+				t.Error(err)
+				return
 			}
-		}
-		v := b.View()
-		c.n++
-		if string(v.Served[edge.Unicast.Index()]) == best {
-			c.unicast++
-		}
-		if string(v.Served[edge.Global.Index()]) == best {
-			c.global++
+			all[i] = w.Outcome.Summarize(sim.Judging{By: sim.ByCountry, Tolerance: analysis.DefaultTolerance})
+		})
+	}
+	workers.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	mean := map[string][len(edge.Schemes)]float64{}
+	for _, s := range all {
+		for _, r := range s.Rows {
+			x := mean[r.Label]
+			for k := range edge.Schemes {
+				x[k] += 100 * figure(r.Schemes[k]) / seeds
+			}
+			mean[r.Label] = x
 		}
 	}
-	if len(ids) != views {
-		t.Errorf("%d views have %d ids", views, len(ids))
-	}
-	for _, g := range geographies() {
-		key := g.place.Country + g.place.Subdivision
-		c := counts[key]
-		if c == nil {
-			t.Fatalf("no view from %s", key)
+	return mean
+}
+
+// TestLinkedIn holds the world to what LinkedIn published in 2015, in the mean
+// of 20 seeds: of its US users 31 % were sent to a suboptimal PoP by DNS and
+// 10 % by regional anycast, and where transit was bad, in Brazil, global
+// anycast lost 55 points.
+func TestLinkedIn(t *testing.T) {
+	f, _ := inputs(t)
+	sum := ensemble(t, f, func(f sim.Figures) float64 { return f.Optimal })
+	us, br := sum["US"], sum["BR"]
+	t.Logf("figures: US %.1f, BR %.1f %% optimal under %v", us, br, edge.Schemes)
+	unicast, global, regional := edge.Unicast.Index(), edge.Global.Index(), edge.Regional.Index()
+	within := func(what string, got, want, margin float64) {
+		t.Helper()
+		if got < want-margin || got > want+margin {
+			t.Errorf("%s: %.1f, want %.1f ± %.0f", what, got, want, margin)
 		}
-		for _, r := range []struct {
-			scheme    string
-			got, want float64
-		}{{"unicast", c.unicast / c.n, g.unicast}, {"global", c.global / c.n, g.global}} {
-			if sd := math.Sqrt(r.want * (1 - r.want) / c.n); math.Abs(r.got-r.want) > 4*sd {
-				t.Errorf("%s %s: %.3f optimal, published %.2f", key, r.scheme, r.got, r.want)
-			}
+	}
+	within("US suboptimal under DNS", 100-us[unicast], 31, 3)
+	within("US suboptimal under regional anycast", 100-us[regional], 10, 3)
+	if lost := br[unicast] - br[global]; lost <= 30 {
+		t.Errorf("Brazil loses %.1f points by global anycast, want over 30", lost)
+	}
+	if regained := br[regional] - br[global]; regained <= 30 {
+		t.Errorf("Brazil regains %.1f points by regional anycast, want over 30", regained)
+	}
+}
+
+// TestEqualTransit has every PoP buy from the carriers that those in the US buy
+// from, and the networks in São Paulo peer there as elsewhere: hardly anybody
+// leaves their continent any more by global anycast where carriers reach far.
+// (Polarization comes from transit that differs: Rizvi et al., PAM 2024.)
+func TestEqualTransit(t *testing.T) {
+	f, _ := inputs(t)
+	equal := *f
+	equal.PoPs = slices.Clone(f.PoPs)
+	for i := range equal.PoPs {
+		equal.PoPs[i].BGP = f.PoPs[0].BGP
+	}
+	foreign := func(f sim.Figures) float64 { return f.Foreign }
+	before, after := ensemble(t, f, foreign), ensemble(t, &equal, foreign)
+	for _, country := range []string{"US", "BR", "DE", "IN", "JP"} {
+		b, a := before[country][edge.Global.Index()], after[country][edge.Global.Index()]
+		t.Logf("figures: %s: %.1f %% leave the continent, %.1f %% with equal transit", country, b, a)
+		if a > 2 || a > b {
+			t.Errorf("%s: %.1f %% leave the continent with equal transit, %.1f %% without", country, a, b)
+		}
+	}
+}
+
+func TestVisitor(t *testing.T) {
+	w := world(t)
+	v, err := w.Visitor("br")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := v.Lookup(netip.Addr{}); p.Country != "BR" || p.ASN == 0 || !p.HasCoord() {
+		t.Errorf("the visitor is in %+v", p)
+	}
+	pop := func(s edge.Scheme) (edge.PoPID, edge.VIPID) {
+		i, vip := v.Reached(s)
+		if i < 0 {
+			t.Fatalf("%s leads nowhere", s)
+		}
+		return w.Fleet.PoPs[i].ID, vip
+	}
+	home, own := pop(edge.Unicast)
+	away, global := pop(edge.Global)
+	back, region := pop(edge.Regional)
+	if home != "gru" || own != "" || away == "gru" || global != "global" || back != "gru" || region != "americas" {
+		t.Errorf("unicast leads to %s %q, global to %s %q, regional to %s %q", home, own, away, global, back, region)
+	}
+	near, _ := v.Reached(edge.Unicast)
+	far, _ := v.Reached(edge.Global)
+	if v.RTT(near) <= 0 || v.RTT(far) < v.RTT(near)+50*time.Millisecond {
+		t.Errorf("%v to %s, %v to %s", v.RTT(near), home, v.RTT(far), away)
+	}
+	if v, err := w.Visitor("US-AZ"); err != nil || v.Lookup(netip.Addr{}).Subdivision != "AZ" {
+		t.Errorf("US-AZ: %v", err)
+	}
+	if _, err := w.Visitor("XX"); err == nil || !strings.Contains(err.Error(), `nobody lives in "XX"`) {
+		t.Errorf("XX: %v", err)
+	}
+}
+
+// TestTraffic asks for what the demo starts with.
+func TestTraffic(t *testing.T) {
+	w := world(t)
+	for _, now := range []time.Time{
+		time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), // a Sunday, nothing of it over
+		time.Date(2026, 11, 4, 12, 30, 0, 0, time.UTC),
+	} {
+		const days, atLeast = 14, 100_000
+		g, err := w.Traffic(now, days, atLeast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		past := Before(g, now)
+		if past < atLeast || past > 2*atLeast {
+			t.Errorf("%v: %d views before, want %d or somewhat more", now, past, atLeast)
+		}
+		var b edge.Beacon
+		f := g.Filler()
+		f.Fill(&b, past-1)
+		if !b.Received.Before(now) || now.Sub(b.Received) > time.Hour {
+			t.Errorf("the last view of the past is of %v, now is %v", b.Received, now)
+		}
+		f.Fill(&b, 0)
+		if first := edge.DayOf(b.Received); first != edge.DayOf(now)-days {
+			t.Errorf("the first view is of %v, %v is %d days before", first, now, days)
+		}
+		f.Fill(&b, g.Views()-1)
+		if last := edge.DayOf(b.Received); last != edge.DayOf(now)+1 {
+			t.Errorf("the last view is of %v, today is %v", last, edge.DayOf(now))
 		}
 	}
 }
 
 func TestHandler(t *testing.T) {
+	w := world(t)
+	v, err := w.Visitor("BR")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var broken error
-	table := func(context.Context) ([]byte, error) { return []byte("[]"), broken }
+	page := Page{
+		Visitor: v,
+		Table:   func(context.Context) ([]byte, error) { return []byte(`{"countries":[]}`), broken },
+		History: func() (stored, total int) { return 3, 7 },
+	}
 	rest := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "collector") })
-	h, err := Handler(table, rest)
+	h, err := page.Handler(rest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,16 +228,28 @@ func TestHandler(t *testing.T) {
 		}
 		return w
 	}
-	page := get("/", 200, "rum.js")
-	if got := page.Header().Get("Server-Timing"); got != `pop;desc="iad"` {
+	index := get("/", 200, "rum.js")
+	if got := index.Header().Get("Server-Timing"); got != `pop;desc="gru"` {
 		t.Errorf("the page names its PoP as %q", got)
 	}
-	if csp := page.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'self'") || strings.Contains(csp, "unsafe") {
+	if csp := index.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'self'") || strings.Contains(csp, "unsafe") {
 		t.Errorf("CSP %q", csp)
 	}
 	get("/demo.js", 200, "refresh")
-	get("/table.json", 200, "[]")
+	get("/table.json", 200, "countries")
+	get("/history.json", 200, `{"stored":3,"total":7}`)
 	get("/v1/plan", 200, "collector")
+	var visit struct {
+		PoPs  int
+		Place edge.Place
+		Leads map[edge.Scheme]struct{ PoP edge.PoPID }
+	}
+	if err := json.Unmarshal(get("/visitor.json", 200, "leads").Body.Bytes(), &visit); err != nil {
+		t.Fatal(err)
+	}
+	if visit.PoPs != 18 || visit.Place.Country != "BR" || visit.Leads[edge.Unicast].PoP != "gru" {
+		t.Errorf("the visitor's lot: %+v", visit)
+	}
 	broken = errors.New("no segment yet")
 	get("/table.json", 503, "no segment yet")
 }

@@ -20,7 +20,7 @@ function showBeacon(beacon) {
       const bar = document.createElement("td");
       if (p.rtt) {
         const meter = document.createElement("meter");
-        meter.max = 150;
+        meter.max = 350;
         meter.value = p.rtt;
         meter.textContent = `${p.rtt} ms`;
         bar.append(meter);
@@ -65,36 +65,86 @@ function shareCell(s) {
   return cell;
 }
 
+/** Fetches JSON of this server. */
+async function get(path) {
+  const response = await fetch(path, { cache: "no-store" });
+  if (!response.ok) throw new Error(await response.text());
+  return response.json();
+}
+
+const names = new Intl.DisplayNames(["en"], { type: "region" });
+
+function placeName({ country, subdivision }) {
+  if (subdivision) return `${country} ${subdivision}`;
+  return country ? names.of(country) : "unknown";
+}
+
+let tables = { countries: [], states: [] };
+
+/** Shows the chosen table, the places with most page views first. */
+function showTable() {
+  const groups = tables[document.querySelector("input[name=view]:checked").value];
+  if (!groups.length) return;
+  const rows = groups
+    .toSorted((a, b) => b.views - a.views)
+    .slice(0, 60)
+    .map((g) => {
+      const row = document.createElement("tr");
+      row.append(
+        make("td", placeName(g.group)),
+        make("td", g.views.toLocaleString("en-US"), "n"),
+        shareCell(g.schemes.unicast),
+        shareCell(g.schemes.global),
+        shareCell(g.schemes.regional),
+        make("td", g.best_pop ?? "–"),
+        make("td", g.verdicts?.global ?? "–"),
+        make("td", g.verdicts?.regional ?? "–"),
+      );
+      return row;
+    });
+  byId("report").tBodies[0].replaceChildren(...rows);
+}
+
 async function refresh() {
   try {
-    const response = await fetch("table.json", { cache: "no-store" });
-    if (!response.ok) throw new Error(await response.text());
-    const groups = await response.json();
-    if (groups.length > 0) {
-      const rows = groups.map((g) => {
-        const row = document.createElement("tr");
-        row.append(
-          make("td", [g.group.country, g.group.subdivision].filter(Boolean).join(" ") || "unknown"),
-          make("td", g.views.toLocaleString("en-US"), "n"),
-          shareCell(g.schemes.unicast),
-          shareCell(g.schemes.global),
-          shareCell(g.schemes.regional),
-          make("td", g.best_pop ?? "–"),
-          make("td", g.verdicts?.global ?? "–"),
-          make("td", g.verdicts?.regional ?? "–"),
-        );
-        return row;
-      });
-      byId("report").tBodies[0].replaceChildren(...rows);
-    }
-    byId("fresh").textContent = `As of ${new Date().toLocaleTimeString()}; made anew every 5 seconds.`;
+    tables = await get("table.json");
+    showTable();
+    byId("fresh").textContent = `As of ${new Date().toLocaleTimeString()}; made anew every few seconds.`;
   } catch (e) {
     byId("fresh").textContent = `The table could not be read (${e.message}); trying again.`;
   }
   setTimeout(refresh, 5000);
 }
 
+/** Shows how much of the history is there, until all of it is. */
+async function showHistory() {
+  try {
+    const { stored, total } = await get("history.json");
+    byId("history").hidden = stored >= total;
+    byId("progress").value = stored / total;
+    byId("stored").textContent = `${stored.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} page views of the last two weeks`;
+    if (stored >= total) return;
+  } catch {
+    // Said by refresh.
+  }
+  setTimeout(showHistory, 1000);
+}
+
+async function showVisitor() {
+  const v = await get("visitor.json");
+  byId("pops").textContent = v.pops;
+  byId("networks").textContent = v.networks.toLocaleString("en-US");
+  const where = [v.place.city, v.place.subdivision, names.of(v.place.country)].filter(Boolean).join(", ");
+  const leads = (s) => (v.leads[s] ? `${v.leads[s].city} (${v.leads[s].pop}, ${v.leads[s].rtt} ms)` : "nowhere");
+  byId("visitor").textContent =
+    `The demo takes you for a user of ${v.place.as_name || `AS${v.place.asn}`} in ${where}. ` +
+    `From there geo-DNS leads to ${leads("unicast")}, global anycast to ${leads("global")}, regional anycast to ${leads("regional")}.`;
+}
+
 // rum.js is loaded async: whoever comes first makes the queue.
 window.catchment ??= { q: [], onBeacon(fn) { this.q.push(fn); } };
 window.catchment.onBeacon(showBeacon);
+for (const input of document.querySelectorAll("input[name=view]")) input.addEventListener("change", showTable);
+showVisitor();
+showHistory();
 refresh();
