@@ -30,6 +30,9 @@ func demoCommand() command {
 	return command{"demo", "see it: 18 PoPs on a generated Internet, the collector and a page, on 127.0.0.1", runDemo}
 }
 
+// demoReserve is more segments than the history can have.
+const demoReserve = 1 << 20
+
 type demoFlags struct {
 	listen, data, from string
 	views, days        int
@@ -90,7 +93,7 @@ func runDemo(ctx context.Context, std stdio, args []string) error {
 		}
 		defer os.RemoveAll(dir)
 	}
-	beacons, err := store.Open(store.Config{Dir: dir, SealEvery: 2 * time.Second}, log, reg)
+	beacons, err := store.Open(store.Config{Dir: dir, SealEvery: 2 * time.Second, Reserve: demoReserve}, log, reg)
 	if err != nil {
 		return hintInUse(err)
 	}

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -49,8 +48,14 @@ func (t *demoTraffic) run(ctx context.Context, std stdio) error {
 	bar := startProgress(std.err, "page views", int64(t.past))
 	err := t.history(ctx, func(n int) { bar.Add(n) })
 	bar.Finish()
-	if err == nil {
+	switch {
+	case errors.Is(err, store.ErrNotNew):
+		t.done.Store(int64(t.past))
+		fmt.Fprintln(std.err, "The data of an earlier demo are kept: page views go on from now.")
+	case err == nil:
 		fmt.Fprintf(std.err, "%d page views stored in %v\n", t.past, time.Since(t.begin).Round(100*time.Millisecond))
+	}
+	if err == nil || errors.Is(err, store.ErrNotNew) {
 		err = t.live(ctx)
 	}
 	if ctx.Err() != nil {
@@ -59,35 +64,22 @@ func (t *demoTraffic) run(ctx context.Context, std stdio) error {
 	return err
 }
 
-// batch is how many views are stored at once.
-const batch = 1000
+// historySegment is how many views go into a segment of the past: a few for a
+// day, so that the page has something to show soon.
+const historySegment = 120_000
 
-// history stores the views of the past, from the end.
+// history writes the views of the past, the latest day first.
 func (t *demoTraffic) history(ctx context.Context, stored func(n int)) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range 2 * runtime.GOMAXPROCS(0) { // one waits for the disk while another makes views
-		workers.Go(func() {
-			fill := newBatch(t.views)
-			for {
-				until := t.past - int(next.Add(batch)) + batch
-				if until <= 0 {
-					return
-				}
-				views := fill.views(max(0, until-batch), until)
-				if err := t.append(ctx, views); err != nil {
-					cancel(err)
-					return
-				}
-				t.done.Add(int64(len(views)))
-				stored(len(views))
-			}
-		})
+	to, err := t.to.Bulk()
+	if err != nil {
+		return err
 	}
-	workers.Wait()
-	return context.Cause(ctx)
+	segments := segmentsOf(t.views, t.past, historySegment)
+	slices.Reverse(segments)
+	return errors.Join(writeSegments(ctx, to, t.views, segments, func(n int) {
+		t.done.Add(int64(n))
+		stored(n)
+	}), to.Close())
 }
 
 // live stores each view when it happens.
@@ -108,8 +100,8 @@ func (t *demoTraffic) live(ctx context.Context) error {
 				for happened > 0 && views[happened-1].Received.After(now) {
 					happened--
 				}
-				if err := t.append(ctx, views[:happened]); err != nil {
-					return err
+				if _, err := t.to.Append(ctx, views[:happened]...); err != nil {
+					return err // Run would have to be far behind: a few views a second
 				}
 				next += happened
 				if happened < len(views) {
@@ -120,23 +112,8 @@ func (t *demoTraffic) live(ctx context.Context) error {
 	}
 }
 
-// append waits while the store is busy.
-func (t *demoTraffic) append(ctx context.Context, views []*edge.Beacon) error {
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		if len(views) == 0 {
-			return nil
-		}
-		_, err := t.to.Append(ctx, views...)
-		if !errors.Is(err, store.ErrBusy) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-	}
-}
+// batch is how many views are made at once.
+const batch = 100
 
 // viewBatch is room for a batch of views, used again and again.
 type viewBatch struct {

@@ -37,40 +37,64 @@ func fillStore(ctx context.Context, io stdio, g *views.Generator, dir string) er
 	if err != nil {
 		return hintInUse(err)
 	}
-	type job struct {
-		day         edge.Day
-		number      uint64
-		from, until int
-	}
-	var jobs []job
-	first, days := g.Days()
-	for d := range days {
-		from, until := g.Day(d)
-		for ; from < until; from += segmentViews {
-			jobs = append(jobs, job{first + edge.Day(d), uint64(len(jobs) + 1), from, min(from+segmentViews, until)})
-		}
-	}
 	bar := startProgress(io.err, "views", int64(g.Views()))
 	started := time.Now()
-	next := make(chan job, len(jobs))
-	for _, j := range jobs {
-		next <- j
+	err = errors.Join(writeSegments(ctx, to, g, segmentsOf(g, g.Views(), segmentViews), func(n int) { bar.Add(n) }), to.Close())
+	bar.Finish()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.err, "%d views stored in %v\n", g.Views(), time.Since(started).Round(time.Millisecond))
+	return nil
+}
+
+// viewSegment is the views of one segment.
+type viewSegment struct {
+	day         edge.Day
+	number      uint64
+	from, until int
+}
+
+// segmentsOf divides the views up to one into segments of at most so many.
+func segmentsOf(g *views.Generator, until, most int) []viewSegment {
+	var all []viewSegment
+	first, days := g.Days()
+	for d := range days {
+		from, end := g.Day(d)
+		for end = min(end, until); from < end; from += most {
+			all = append(all, viewSegment{first + edge.Day(d), uint64(len(all) + 1), from, min(from+most, end)})
+		}
+	}
+	return all
+}
+
+// writeSegments writes segments in their order, as many at a time as there are
+// processors, and tells done of views written.
+func writeSegments(ctx context.Context, to *store.Bulk, g *views.Generator, segments []viewSegment, done func(n int)) error {
+	next := make(chan viewSegment, len(segments))
+	for _, s := range segments {
+		next <- s
 	}
 	close(next)
-	var workers sync.WaitGroup
-	run, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(segments)) {
 		workers.Go(func() {
 			fill, b := g.Filler(), &edge.Beacon{}
-			for j := range next {
-				_, err := to.Write(j.day, j.number, func(yield func(*edge.Beacon, error) bool) {
-					for i := j.from; i < j.until; i++ {
+			for s := range next {
+				_, err := to.Write(s.day, s.number, func(yield func(*edge.Beacon, error) bool) {
+					const some = 1000
+					for i := s.from; i < s.until; i++ {
 						fill.Fill(b, i)
-						if !yield(b, context.Cause(run)) {
+						if !yield(b, context.Cause(ctx)) {
 							return
 						}
-						bar.Increment()
+						if n := i + 1 - s.from; n%some == 0 {
+							done(some)
+						} else if i+1 == s.until {
+							done(n % some)
+						}
 					}
 				})
 				if err != nil {
@@ -81,13 +105,7 @@ func fillStore(ctx context.Context, io stdio, g *views.Generator, dir string) er
 		})
 	}
 	workers.Wait()
-	err = errors.Join(context.Cause(run), to.Close())
-	bar.Finish()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(io.err, "%d views stored in %v\n", g.Views(), time.Since(started).Round(time.Millisecond))
-	return nil
+	return context.Cause(ctx)
 }
 
 // appendViews adds views to a store that has some.

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"math"
 	"sort"
 	"time"
 
@@ -16,10 +17,17 @@ const after = 1
 // given days before today, and further ones, at the same rate, until the end of
 // tomorrow.
 func (w *World) Traffic(now time.Time, days, atLeast int) (*views.Generator, error) {
-	m := views.DefaultModel(Seed)
-	m.From, m.Days = edge.DayOf(now)-edge.Day(days), days+1+after
-	// Some days have fewer; no matter which, all together have enough.
-	m.Views = int(float64(atLeast) * float64(m.Days) / (float64(days) * m.Weekend))
+	from := edge.DayOf(now) - edge.Day(days)
+	m := views.DefaultModel(Seed + uint64(from)) // no id comes again on another day
+	m.From, m.Days = from, days+1+after
+	past, all := 0.0, 0.0
+	for d := range m.Days {
+		all += m.Weight(from + edge.Day(d))
+		if d < days {
+			past = all
+		}
+	}
+	m.Views = int(math.Ceil(float64(atLeast) * all / past))
 	g, err := views.New(w.Fleet, w.People, w.Outcome, m)
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)

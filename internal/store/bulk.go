@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"os"
 	"sync"
 
@@ -20,7 +21,8 @@ import (
 // ids as it knows all others. Bulk is safe for concurrent use.
 type Bulk struct {
 	dir    string
-	lock   *os.File
+	most   uint64 // segment number
+	free   func() error
 	memory sync.Pool // of *segmentMemory
 }
 
@@ -39,7 +41,29 @@ func OpenBulk(dir string) (*Bulk, error) {
 		err = cmp.Or(err, fmt.Errorf("store: %s has a write-ahead log: it can only be appended to", dir))
 		return nil, errors.Join(err, lock.Close())
 	}
-	return &Bulk{dir: dir, lock: lock}, nil
+	return &Bulk{dir: dir, most: math.MaxUint64, free: lock.Close}, nil
+}
+
+// ErrNotNew is the error of (*Store).Bulk for a store that has, or had, beacons
+// when it was opened, or has given a Bulk already.
+var ErrNotNew = errors.New("store: not a new store: it can only be appended to")
+
+// Bulk returns a Bulk for a store that is open, and was new when it was opened
+// with Config.Reserve: the numbers up to that. Nothing is merged until it is
+// closed. After a crash midway what is missing can only be appended.
+func (s *Store) Bulk() (*Bulk, error) {
+	s.mu.Lock()
+	fresh := s.fresh
+	s.fresh = false
+	s.mu.Unlock()
+	if !fresh {
+		return nil, ErrNotNew
+	}
+	s.history.RLock()
+	return &Bulk{dir: s.cfg.Dir, most: s.cfg.Reserve, free: func() error {
+		s.history.RUnlock()
+		return nil
+	}}, nil
 }
 
 // Write makes the segment of a number, from 1, out of the beacons of one day in
@@ -48,12 +72,12 @@ func OpenBulk(dir string) (*Bulk, error) {
 // beacons, nothing of it does. Writing a number again replaces it, so that a
 // job that was interrupted is simply run once more.
 //
-// Numbers must differ also between days. Memory is bounded by that of one row
+// Numbers must differ, also between days. Memory is bounded by that of one row
 // group and the aggregates: up to half a million beacons make a good segment.
 // Each is used only until the next one.
 func (b *Bulk) Write(day edge.Day, number uint64, beacons iter.Seq2[*edge.Beacon, error]) (rows int, err error) {
-	if number == 0 {
-		return 0, errors.New("store: segments are numbered from 1")
+	if number == 0 || number > b.most {
+		return 0, fmt.Errorf("store: segment %d (want 1 to %d)", number, b.most)
 	}
 	memory, ok := b.memory.Get().(*segmentMemory)
 	if !ok {
@@ -86,4 +110,4 @@ func (b *Bulk) Write(day edge.Day, number uint64, beacons iter.Seq2[*edge.Beacon
 }
 
 // Close gives the directory free.
-func (b *Bulk) Close() error { return b.lock.Close() }
+func (b *Bulk) Close() error { return b.free() }

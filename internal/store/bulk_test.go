@@ -88,3 +88,79 @@ func TestBulk(t *testing.T) {
 		t.Error("a file was left behind")
 	}
 }
+
+// TestBulkBeside writes history into a new store while page views come in.
+func TestBulkBeside(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(Config{Dir: dir, MinFreeBytes: 1, Reserve: 10, CompactRun: 2}, quiet(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := newTypical(1, (testDay + 1).Time(), time.Second)
+	var all []*edge.Beacon
+	appendLive := func() {
+		t.Helper()
+		b := live.take(20)
+		all = append(all, b...)
+		if _, err := s.Append(t.Context(), b...); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.sealAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	merge := func() int {
+		t.Helper()
+		if err := s.compact(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		segments, err := List(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(segments)
+	}
+	bulk, err := s.Bulk()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Bulk(); !errors.Is(err, ErrNotNew) {
+		t.Error("a second Bulk was given")
+	}
+	if _, err := bulk.Write(testDay, 11, each(nil, nil)); err == nil {
+		t.Error("a number that is not reserved was taken")
+	}
+	past := newTypical(2, testDay.Time(), time.Second)
+	for number := range uint64(3) {
+		appendLive()
+		b := past.take(30)
+		all = append(all, b...)
+		if _, err := bulk.Write(testDay, 3-number, each(b, nil)); err != nil { // the latest first
+			t.Fatal(err)
+		}
+		if n := merge(); n != 2*int(number+1) {
+			t.Errorf("%d segments: something was merged meanwhile", n)
+		}
+	}
+	if err := bulk.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := merge(); n >= 6 {
+		t.Errorf("%d segments: nothing was merged afterwards", n)
+	}
+	appendLive()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkStored(t, dir, all)
+
+	if s, err = Open(Config{Dir: dir, MinFreeBytes: 1, Reserve: 10}, quiet(), prometheus.NewRegistry()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Bulk(); !errors.Is(err, ErrNotNew) {
+		t.Error("a store with segments gave a Bulk")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -16,6 +16,10 @@ const (
 
 // compact merges small neighbors within each day until none are worth it.
 func (s *Store) compact(ctx context.Context) error {
+	if !s.history.TryLock() {
+		return nil // segments are still to come between those that are there
+	}
+	defer s.history.Unlock()
 	days, err := listDays(s.cfg.Dir)
 	if err != nil {
 		return err

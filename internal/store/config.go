@@ -48,6 +48,10 @@ type Config struct {
 	// dropped: 2 min. A query in another process must be done by then.
 	Grace time.Duration
 
+	// Reserve keeps segment numbers 1 to Reserve free in a new store, for
+	// (*Store).Bulk.
+	Reserve uint64
+
 	// DedupeBytes bounds the memory for recognizing beacons that were sent
 	// again: 256 MiB, about sixteen million ids.
 	DedupeBytes int64

@@ -45,6 +45,7 @@ type Store struct {
 	logBytes  int64    // likewise
 	failed    error    // the log cannot be trusted any more
 	closed    bool
+	fresh     bool // was new when it was opened, and nothing asked for a Bulk
 
 	wake          chan struct{} // to the committer: a group gathers, or it is time to stop
 	committerDone chan struct{}
@@ -54,6 +55,7 @@ type Store struct {
 	memory   sync.Pool  // of *segmentMemory
 	sealing  sync.Mutex // one seal at a time
 	sealedTo atomic.Uint64
+	history  sync.RWMutex                  // merging excludes a Bulk
 	retiring sync.Mutex                    // loading ids and dropping what is sealed exclude each other
 	spans    map[edge.Day]map[Segment]span // of segments that ids were looked for in; for retiring's holder
 	running  atomic.Bool                   // Run is at it

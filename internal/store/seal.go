@@ -35,7 +35,11 @@ func (s *Store) recover() error {
 		return err
 	}
 	// Indexes go on above all segments', also when the log was moved away.
+	s.fresh = last == 0 && highest == 0
 	s.committed = max(first-1, last, highest)
+	if s.fresh {
+		s.committed = s.cfg.Reserve
+	}
 	s.sealedTo.Store(s.committed)
 	return nil
 }

@@ -74,11 +74,7 @@ func (c *clock) divideDays(m *Model) {
 	var sums []float64
 	sum := 0.0
 	for d := range m.Days {
-		w := 1.0
-		if day := (m.From + edge.Day(d)).Time().Weekday(); day == time.Saturday || day == time.Sunday {
-			w = m.Weekend
-		}
-		sum += w
+		sum += m.Weight(m.From + edge.Day(d))
 		sums = append(sums, sum)
 	}
 	for d := range m.Days {

@@ -88,6 +88,14 @@ func DefaultModel(seed uint64) Model {
 	}
 }
 
+// Weight returns how many views a day has, in days of the week.
+func (m *Model) Weight(d edge.Day) float64 {
+	if w := d.Time().Weekday(); w == time.Saturday || w == time.Sunday {
+		return m.Weekend
+	}
+	return 1
+}
+
 // Validate returns what is wrong with m for a fleet, all of it, each error
 // naming the field.
 func (m *Model) Validate(f *edge.Fleet) error {
