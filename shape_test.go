@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/beacon":       {"internal/edge", "internal/store", "internal/targets"},
 	"internal/beacon/rum":   {},
 	"internal/pop":          {"internal/edge", "internal/certs"},
+	"internal/steer":        {"internal/edge"},
 	"internal/sim/noise":    {},
 	"internal/sim/topology": {"internal/edge"},
 	"internal/sim/metros":   {"internal/edge", "internal/sim/topology"},
@@ -45,7 +46,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no clock, no log and no I/O of their own.
 var pure = []string{
-	"internal/edge", "internal/analysis", "internal/targets",
+	"internal/edge", "internal/analysis", "internal/targets", "internal/steer",
 	"internal/sim", "internal/sim/noise", "internal/sim/topology", "internal/sim/metros", "internal/sim/generate",
 	"internal/sim/sources", "internal/sim/route", "internal/sim/people", "internal/sim/views",
 }

@@ -30,7 +30,7 @@ type Snapshot struct {
 // Policy holds what is tuned once for the whole fleet. Zero values stand for
 // the defaults, which package steer has.
 type Policy struct {
-	HealthyFloor float64       `json:"healthy_floor,omitempty"` // share of the PoPs, 0 to 1; with fewer up, all count as up
+	HealthyFloor float64       `json:"healthy_floor,omitempty"` // share of the fleet, 0 to 1; with less of it healthy, all count as up. 0: only with none
 	MinSamples   int           `json:"min_samples,omitempty"`   // probes, below which a latency does not count
 	MinTTL       time.Duration `json:"min_ttl,omitempty"`       // TTL while health changes
 	Settle       time.Duration `json:"settle,omitempty"`        // how long after a change health counts as changing
@@ -87,7 +87,7 @@ type Ramp struct {
 	Service string  `json:"service"`
 	Scheme  Scheme  `json:"scheme"` // of the treatment arm
 	Share   float64 `json:"share"`  // 0 to 1, in steps of 1/10000
-	Salt    string  `json:"salt"`   // another salt draws other clients; it must not change during a ramp
+	Salt    string  `json:"salt"`   // another salt draws other clients: it stays for as long as the ramp is there
 	Where   Where   `json:"where,omitzero"`
 	Granule Granule `json:"granule,omitzero"`
 	By      string  `json:"by,omitempty"`
@@ -103,7 +103,8 @@ type Where struct {
 	ASNs         []uint32 `json:"asns,omitempty"`
 }
 
-// Pin keeps a network on a scheme or on a PoP, whatever ramps and sheds do.
+// Pin keeps a network on a scheme, whatever ramps do, or on a PoP, whatever
+// that sheds.
 // Exactly one of Client, ASN and Resolver is set, and one of Scheme and PoP.
 type Pin struct {
 	Client   netip.Prefix `json:"client,omitzero"`
