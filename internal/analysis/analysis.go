@@ -2,12 +2,12 @@
 // that is, and what to do about it.
 //
 // [Judge] reads the aggregates of a window: first the latencies, from which it
-// takes what every PoP costs from every cell (table.go, median.go), then the
-// assignments, each of which it judges and hands to the reports. A report adds
-// up and tells at the end: [Assignment] the share of views that were optimal,
-// by group and scheme, with intervals clustered by client prefix (interval.go)
-// and a verdict per scheme; [Offenders] who loses the most time where;
-// [PoPs] whom every PoP serves.
+// takes what every PoP costs from every cell (table.go, standing.go,
+// median.go), then the assignments, each of which it judges (judgement.go) and
+// hands to the reports. A report adds up and tells at the end: [Assignment] the
+// share of views that were optimal, by group and scheme, with intervals
+// clustered by client prefix (interval.go) and a verdict per scheme;
+// [Offenders] who loses the most time where; [PoPs] whom every PoP serves.
 //
 // The definitions, their reasons and their limits are in docs/method.md. The
 // package is pure: no clock, no randomness, no log, no I/O.
@@ -58,10 +58,16 @@ type latencyReport interface {
 // no more memory than the largest of them. The errors are those of the
 // sequences, and malformed elements.
 func Judge(c Criteria, windows iter.Seq[Window], to ...Report) error {
+	var latencies []latencyReport
+	for _, r := range to {
+		if r, ok := r.(latencyReport); ok {
+			latencies = append(latencies, r)
+		}
+	}
 	t := newTable(c)
 	for w := range windows {
 		t.reset()
-		if err := t.read(w.Latencies, to); err != nil {
+		if err := t.read(w.Latencies, latencies); err != nil {
 			return err
 		}
 		if err := t.judge(w.Assignments, to); err != nil {
@@ -71,7 +77,7 @@ func Judge(c Criteria, windows iter.Seq[Window], to ...Report) error {
 	return nil
 }
 
-func (t *table) read(all iter.Seq2[*edge.Latencies, error], to []Report) error {
+func (t *table) read(all iter.Seq2[*edge.Latencies, error], to []latencyReport) error {
 	for l, err := range all {
 		if err != nil {
 			return fmt.Errorf("analysis: latencies: %w", err)
@@ -81,25 +87,24 @@ func (t *table) read(all iter.Seq2[*edge.Latencies, error], to []Report) error {
 		}
 		t.add(l)
 		for _, r := range to {
-			if r, ok := r.(latencyReport); ok {
-				r.addLatencies(l)
-			}
+			r.addLatencies(l)
 		}
 	}
 	return nil
 }
 
 func (t *table) judge(all iter.Seq2[*edge.Assignments, error], to []Report) error {
-	var j judgement
+	c := court{table: t}
 	for a, err := range all {
 		if err != nil {
 			return fmt.Errorf("analysis: assignments: %w", err)
 		}
-		if err := j.judge(t, a); err != nil {
+		j, err := c.judge(a)
+		if err != nil {
 			return err
 		}
 		for _, r := range to {
-			r.add(&j)
+			r.add(j)
 		}
 	}
 	return nil

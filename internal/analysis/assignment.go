@@ -13,10 +13,17 @@ import (
 // client prefix) pairs, not with views or days.
 type Assignment struct {
 	by       []Key
+	pops     pops
 	groups   map[groupKey]int32
 	sums     []groupSums
 	clusters clusterSums
 	totals   Totals
+	last     struct { // the last element's: neighbors mostly share them
+		key   groupKey
+		group int32
+		best  edge.PoPID
+		pop   popID // best's
+	}
 }
 
 // groupSums are a group's sums over all its views.
@@ -51,6 +58,7 @@ func newTotals() Totals { return Totals{From: math.MaxInt32, To: math.MinInt32} 
 func NewAssignment(by []Key) *Assignment {
 	return &Assignment{
 		by:     by,
+		pops:   newPops(),
 		groups: map[groupKey]int32{},
 		totals: newTotals(),
 	}
@@ -61,14 +69,16 @@ func (r *Assignment) Totals() Totals { return r.totals }
 
 func (r *Assignment) add(j *judgement) {
 	r.totals.add(j)
-	g := r.group(j.at)
+	g := r.groupOf(j.at)
 	sums := &r.sums[g]
 	sums.views += j.views
 	if j.judged {
-		sums.best.add(j.best, j.weight)
+		if j.best != r.last.best {
+			r.last.best, r.last.pop = j.best, r.pops.number(j.best)
+		}
+		sums.best.add(r.last.pop, j.weight)
 	}
 	unicast := &j.outcomes[edge.Unicast.Index()]
-	var of clusterOutcome
 	for k := range j.outcomes {
 		o, s := &j.outcomes[k], &sums.schemes[k]
 		if !o.probed() {
@@ -83,29 +93,33 @@ func (r *Assignment) add(j *judgement) {
 		}
 		s.judged += j.views
 		s.weight2 += j.weight2
-		of.judged[k], of.optimal[k] = true, o.optimal
 		if unicast.judged {
 			s.paired += j.views
 		}
 		if !o.failed {
-			s.penalties.add(o.penalty, j.weight)
+			s.penalties.add(o, j.weight)
 			if !o.optimal {
-				s.wrong.add(o.pop, j.weight)
+				s.wrong.add(r.pops.number(o.pop), j.weight)
 			}
 		}
 	}
-	r.clusters.add(g, j.at, &of)
+	r.clusters.add(g, j)
 }
 
-func (r *Assignment) group(a *edge.Assignments) int32 {
+// groupOf returns the number of a's group, a new one if it had none.
+func (r *Assignment) groupOf(a *edge.Assignments) int32 {
 	k := groupOf(r.by, a)
+	if k == r.last.key && len(r.sums) > 0 {
+		return r.last.group
+	}
 	g, ok := r.groups[k]
 	if !ok {
-		k = k.clone()
 		g = int32(len(r.sums))
-		r.groups[k] = g
-		r.sums = append(r.sums, groupSums{key: k})
+		kept := k.clone()
+		r.groups[kept] = g
+		r.sums = append(r.sums, groupSums{key: kept})
 	}
+	r.last.key, r.last.group = k, g
 	return g
 }
 
@@ -171,9 +185,10 @@ func (r *Assignment) Rows() []Row {
 	stats := r.clusters.stats(len(r.sums))
 	for g := range r.sums {
 		s := &r.sums[g]
-		row := Row{Group: s.key.labels(r.by), Views: s.views, BestPoP: s.best.top().pop}
+		row := Row{Group: s.key.labels(r.by), Views: s.views}
+		row.BestPoP, _ = s.best.top(&r.pops)
 		for k := range edge.Schemes {
-			row.Schemes[k] = s.schemes[k].share(&stats[g].shares[k])
+			row.Schemes[k] = s.schemes[k].share(&stats[g].shares[k], &r.pops)
 			if k != edge.Unicast.Index() {
 				row.Against[k] = s.schemes[k].difference(&stats[g].differences[k])
 			}
@@ -186,14 +201,14 @@ func (r *Assignment) Rows() []Row {
 	return rows
 }
 
-func (s *schemeSums) share(c *clusters) Share {
+func (s *schemeSums) share(c *clusters, of *pops) Share {
 	nan := math.NaN()
 	out := Share{Views: s.views, Judged: s.judged, Failed: s.failed, Optimal: nan, Low: nan, High: nan, PenaltyP50: nan, PenaltyP90: nan, WrongShare: nan}
 	if c.w > 0 {
 		out.Optimal = min(1, c.ratio())
 		out.Low, out.High = c.share(c.w * c.w / s.weight2)
-		wrong := s.wrong.top()
-		out.WrongPoP, out.WrongShare = wrong.pop, wrong.weight/c.w
+		pop, weight := s.wrong.top(of)
+		out.WrongPoP, out.WrongShare = pop, weight/c.w
 		out.PenaltyP50, out.PenaltyP90 = s.penalties.quantile(0.5), s.penalties.quantile(0.9)
 	}
 	return out

@@ -10,55 +10,105 @@ import (
 // clusterSums adds up, for every client prefix of every group, the weight of
 // its views and of the optimal ones, and of the pairs with unicast.
 type clusterSums struct {
-	sums  []clusterSum
-	slots []uint32 // open addressing: index into sums, plus one; quicker than a Go map, and there are millions of lookups
-	next  int      // in sums, after the one found last: cells come back every day with the same prefixes
+	keys  []clusterKey
+	sums  []*[sumsBlock]clusterSum // by position in keys; in blocks, which need not be moved to grow
+	slots []uint32                 // open addressing: position plus one; quicker than a Go map, and there are millions of lookups
+	next  int                      // position after the one found last
 }
+
+const sumsBlock = 1024
+
+func (c *clusterSums) at(i int) *clusterSum { return &c.sums[i/sumsBlock][i%sumsBlock] }
 
 type clusterKey struct {
 	prefix uint64
 	group  int32
 }
 
-type clusterSum struct {
-	clusterKey
-	judged  [len(edge.Schemes)]float64 // Σ weight
-	optimal [len(edge.Schemes)]float64
-	paired  [len(edge.Schemes)]float64 // judged under unicast as well
-	gained  [len(edge.Schemes)]float64 // optimal only under the scheme, minus only under unicast
+type clusterSum [len(edge.Schemes)]clusterTerms
+
+// clusterTerms are what a view adds to the sums of a scheme, times its weight;
+// or those sums.
+type clusterTerms struct {
+	judged, optimal float64
+	paired          float64 // judged under unicast as well
+	gained          float64 // optimal only under the scheme, minus only under unicast
 }
 
-// clusterOutcome is what an element's views have in common.
-type clusterOutcome struct {
-	judged, optimal [len(edge.Schemes)]bool
+// termsOf returns what views with these outcomes add, and whether that is anything.
+func termsOf(outcomes *[len(edge.Schemes)]outcome) (terms clusterSum, some bool) {
+	unicast := &outcomes[edge.Unicast.Index()]
+	for k := range outcomes {
+		o, t := &outcomes[k], &terms[k]
+		if !o.judged {
+			continue
+		}
+		some, t.judged = true, 1
+		if o.optimal {
+			t.optimal = 1
+		}
+		if unicast.judged {
+			t.paired, t.gained = 1, t.optimal
+			if unicast.optimal {
+				t.gained--
+			}
+		}
+	}
+	return terms, some
 }
+
+func (c *clusterSums) add(group int32, j *judgement) {
+	terms, some := termsOf(&j.outcomes)
+	if !some {
+		return
+	}
+	for i, prefix := range j.at.Prefixes {
+		s, w := c.find(clusterKey{prefix, group}), j.at.Weights[i]
+		for k := range terms { // without branches, which the processor could not predict
+			t, sum := &terms[k], &s[k]
+			sum.judged += t.judged * w
+			sum.optimal += t.optimal * w
+			sum.paired += t.paired * w
+			sum.gained += t.gained * w
+		}
+	}
+}
+
+// ahead is how many keys are looked at before hashing: a cell comes back every
+// day with much the same prefixes in the same order.
+const ahead = 8
 
 // find returns the sums of k, which are new if there were none.
 func (c *clusterSums) find(k clusterKey) *clusterSum {
-	if c.next < len(c.sums) && c.sums[c.next].clusterKey == k {
-		c.next++
-		return &c.sums[c.next-1]
+	for at := c.next; at < min(c.next+ahead, len(c.keys)); at++ {
+		if c.keys[at] == k {
+			c.next = at + 1
+			return c.at(at)
+		}
 	}
-	if 2*len(c.sums) >= len(c.slots) {
+	if 2*len(c.keys) >= len(c.slots) {
 		c.grow()
 	}
 	for i := k.hash(); ; i++ {
 		slot := &c.slots[i&uint64(len(c.slots)-1)]
 		if *slot == 0 {
-			c.sums = append(c.sums, clusterSum{clusterKey: k})
-			*slot = uint32(len(c.sums))
+			if len(c.keys)%sumsBlock == 0 {
+				c.sums = append(c.sums, new([sumsBlock]clusterSum))
+			}
+			c.keys = append(c.keys, k)
+			*slot = uint32(len(c.keys))
 		}
-		if s := &c.sums[*slot-1]; s.clusterKey == k {
-			c.next = int(*slot)
-			return s
+		if at := int(*slot) - 1; c.keys[at] == k {
+			c.next = at + 1
+			return c.at(at)
 		}
 	}
 }
 
 func (c *clusterSums) grow() {
 	c.slots = make([]uint32, max(1024, 2*len(c.slots)))
-	for at := range c.sums {
-		i := c.sums[at].hash()
+	for at, k := range c.keys {
+		i := k.hash()
 		for c.slots[i&uint64(len(c.slots)-1)] != 0 {
 			i++
 		}
@@ -73,35 +123,6 @@ func (k clusterKey) hash() uint64 {
 	return h ^ h>>32
 }
 
-func (c *clusterSums) add(group int32, a *edge.Assignments, of *clusterOutcome) {
-	if of.judged == ([len(edge.Schemes)]bool{}) {
-		return
-	}
-	const unicast = 0 // Schemes has it first
-	for i, prefix := range a.Prefixes {
-		s, w := c.find(clusterKey{prefix, group}), a.Weights[i]
-		for k, judged := range of.judged {
-			if !judged {
-				continue
-			}
-			s.judged[k] += w
-			if of.optimal[k] {
-				s.optimal[k] += w
-			}
-			if !of.judged[unicast] {
-				continue
-			}
-			s.paired[k] += w
-			switch {
-			case of.optimal[k] && !of.optimal[unicast]:
-				s.gained[k] += w
-			case !of.optimal[k] && of.optimal[unicast]:
-				s.gained[k] -= w
-			}
-		}
-	}
-}
-
 type groupStats struct {
 	shares, differences [len(edge.Schemes)]clusters
 }
@@ -110,43 +131,63 @@ type groupStats struct {
 // the order of their prefixes, so that rounding does not depend on the order
 // of the input.
 func (c *clusterSums) stats(groups int) []groupStats {
-	order := make([]uint32, len(c.sums))
-	for i := range order {
-		order[i] = uint32(i)
+	type cluster struct {
+		clusterKey
+		at int
 	}
-	slices.SortFunc(order, func(i, j uint32) int {
-		a, b := &c.sums[i], &c.sums[j]
-		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.prefix, b.prefix))
+	order := make([]cluster, len(c.keys))
+	for at, k := range c.keys {
+		order[at] = cluster{k, at}
+	}
+	slices.SortFunc(order, func(a, b cluster) int {
+		if a.group != b.group {
+			return cmp.Compare(a.group, b.group)
+		}
+		return cmp.Compare(a.prefix, b.prefix)
 	})
 	stats := make([]groupStats, groups)
-	for _, i := range order {
-		s := &c.sums[i]
-		g := &stats[s.group]
-		for k := range edge.Schemes {
-			if s.judged[k] > 0 {
-				g.shares[k].add(s.judged[k], s.optimal[k])
-			}
-			if s.paired[k] > 0 {
-				g.differences[k].add(s.paired[k], s.gained[k])
-			}
+	for len(order) > 0 {
+		end := 1
+		for end < len(order) && order[end].group == order[0].group {
+			end++
 		}
-	}
-	for _, i := range order {
-		s := &c.sums[i]
-		g := &stats[s.group]
-		for k := range edge.Schemes {
-			if s.judged[k] > 0 {
-				c := &g.shares[k]
-				rarer := s.optimal[k]
-				if c.ratio() >= 0.5 {
-					rarer = s.judged[k] - s.optimal[k]
-				}
-				c.spread(s.judged[k], s.optimal[k], rarer > 0)
-			}
-			if s.paired[k] > 0 {
-				g.differences[k].spread(s.paired[k], s.gained[k], s.gained[k] != 0)
-			}
+		g := &stats[order[0].group]
+		for _, x := range order[:end] {
+			g.add(c.at(x.at))
 		}
+		for _, x := range order[:end] {
+			g.spread(c.at(x.at))
+		}
+		order = order[end:]
 	}
 	return stats
+}
+
+func (g *groupStats) add(sum *clusterSum) {
+	for k := range sum {
+		s := &sum[k]
+		if s.judged > 0 {
+			g.shares[k].add(s.judged, s.optimal)
+		}
+		if s.paired > 0 {
+			g.differences[k].add(s.paired, s.gained)
+		}
+	}
+}
+
+func (g *groupStats) spread(sum *clusterSum) {
+	for k := range sum {
+		s := &sum[k]
+		if s.judged > 0 {
+			c := &g.shares[k]
+			rarer := s.optimal
+			if c.ratio() >= 0.5 {
+				rarer = s.judged - s.optimal
+			}
+			c.spread(s.judged, s.optimal, rarer > 0)
+		}
+		if s.paired > 0 {
+			g.differences[k].spread(s.paired, s.gained, s.gained != 0)
+		}
+	}
 }

@@ -26,17 +26,43 @@ type outcome struct {
 	judged  bool    // known to be optimal or not
 	optimal bool    // never of a failed probe
 	penalty float64 // ms over the best PoP, never negative; 0 if failed or not judged
+	bin     int32   // of a penalty that is not 0, as edge.Bin
 }
 
 func (o *outcome) probed() bool { return o.pop != "" }
 
-// judge fills j with a and its outcomes. a is kept until the next call.
-//
-// A failed probe counts as not optimal where the cell could be judged. In a
-// cell that could not it is left out like every other view there: counting
-// failures alone would pull the share to 0.
-func (j *judgement) judge(t *table, a *edge.Assignments) error {
-	*j = judgement{at: a}
+// court judges the assignments of one window.
+type court struct {
+	table    *table
+	cell     edge.Cell // of the last element: neighbors mostly share it
+	standing *standing
+	known    [len(edge.Schemes)][]outcome // in that cell, by PoP
+	judgement
+}
+
+// judge judges a, which the judgement refers to until the next one.
+func (c *court) judge(a *edge.Assignments) (*judgement, error) {
+	c.judgement = judgement{at: a}
+	if err := c.addUp(a); err != nil {
+		return nil, err
+	}
+	if a.Cell != c.cell {
+		c.cell, c.standing = a.Cell, c.table.standingOf(&a.Cell)
+		for k := range c.known {
+			c.known[k] = c.known[k][:0]
+		}
+	}
+	if c.standing != nil {
+		c.best, c.judged = c.table.pops.names[c.standing.best.pop], true
+	}
+	for k, pop := range a.Served {
+		c.outcomes[k] = c.outcome(pop, k)
+	}
+	return &c.judgement, nil
+}
+
+// addUp fills in the sums over a.
+func (j *judgement) addUp(a *edge.Assignments) error {
 	n := len(a.Prefixes)
 	if len(a.Views) != n || len(a.Weights) != n || len(a.Weights2) != n {
 		return fmt.Errorf("analysis: assignments of %s: %d prefixes, %d views, %d weights, %d squares",
@@ -53,32 +79,45 @@ func (j *judgement) judge(t *table, a *edge.Assignments) error {
 	if math.IsInf(j.weight, 0) || math.IsInf(j.weight2, 0) {
 		return fmt.Errorf("analysis: assignments of %s: infinite weight", cellName(&a.Cell))
 	}
-	s := t.standingOf(&a.Cell)
-	var best popLatency
-	if s != nil {
-		best = s.best()
-		j.best, j.judged = t.names[best.pop], true
+	return nil
+}
+
+// outcome is that of the views of the cell which scheme k led to pop.
+func (c *court) outcome(pop edge.PoPID, k int) outcome {
+	if pop == "" {
+		return outcome{}
 	}
-	for k, pop := range a.Served {
-		o := &j.outcomes[k]
-		o.pop, o.failed = pop, pop == edge.Failed
-		switch {
-		case s == nil || pop == "":
-		case o.failed:
-			o.judged = true
-		default:
-			id, ok := t.ids[pop]
-			if !ok {
-				continue // nobody measured it
-			}
-			ms, ok := t.reached(s, id, k)
-			if !ok {
-				continue
-			}
-			o.judged = true
-			o.optimal = id == best.pop || t.criteria.Tolerance.within(ms, best.ms)
-			o.penalty = max(0, ms-best.ms)
+	for i := range c.known[k] {
+		if o := &c.known[k][i]; o.pop == pop {
+			return *o
 		}
 	}
-	return nil
+	o := c.table.outcome(c.standing, pop, k)
+	c.known[k] = append(c.known[k], o)
+	return o
+}
+
+// outcome is that of views from where the standing is which scheme k led to pop.
+//
+// A failed probe counts as not optimal where the cell could be judged. In a
+// cell that could not it is left out like every other view there: counting
+// failures alone would pull the share to 0.
+func (t *table) outcome(s *standing, pop edge.PoPID, k int) outcome {
+	o := outcome{pop: pop, failed: pop == edge.Failed, judged: s != nil}
+	if s == nil || o.failed {
+		return o
+	}
+	id, ok := t.pops.ids[pop]
+	if !ok {
+		return outcome{pop: pop} // nobody measured it
+	}
+	ms, ok := t.reached(s, id, k)
+	if !ok {
+		return outcome{pop: pop}
+	}
+	o.optimal = id == s.best.pop || t.criteria.Tolerance.within(ms, s.best.ms)
+	if o.penalty = max(0, ms-s.best.ms); o.penalty > 0 {
+		o.bin = int32(edge.Bin(o.penalty))
+	}
+	return o
 }

@@ -11,22 +11,32 @@ import (
 // prefix may give: a fifth. It follows that at least five prefixes are needed.
 const maxShares = 5
 
-// samples are the RTTs from one cell to one PoP. A value packs edge.Sample and
-// how often it occurred, so that sorted values have a prefix's side by side.
+// samples are the RTTs from one cell to one target, or a piece of them. A value
+// packs edge.Sample and how often it occurred; they are ascending, so that those
+// of a client prefix are side by side.
 type samples struct {
-	packed []uint64 // Sample<<32 | count
-	sealed bool
-	n      uint64            // probes
-	top    [maxShares]uint64 // probes of the prefixes that gave most, descending
-	memo   memo
+	target  target
+	asn     uint32
+	packed  []uint64 // Sample<<32 | count
+	counted bool
+	n       uint64            // probes
+	top     [maxShares]uint64 // probes of the prefixes that gave most, descending
 }
 
-// memo remembers a median.
-type memo struct {
-	ms    float64
-	ok    bool
-	known bool
+// join adds the other pieces of the same cell and target.
+func (s *samples) join(pieces []*samples) {
+	if len(pieces) == 0 {
+		return
+	}
+	for _, p := range pieces {
+		s.packed = append(s.packed, p.packed...)
+	}
+	slices.Sort(s.packed)
 }
+
+func sampleBin(packed uint64) uint64 { return packed >> 32 & (1<<edge.BinBits - 1) }
+func prefixTag(packed uint64) uint64 { return packed >> (32 + edge.BinBits) }
+func probesOf(packed uint64) uint64  { return packed & math.MaxUint32 }
 
 // arena hands out room for samples, of which a window has millions of short
 // lists, and takes it all back at once.
@@ -36,11 +46,11 @@ type arena struct {
 	at     int // of that one
 }
 
-// room returns an empty slice of capacity n.
+// room returns a slice of length and capacity n, whose contents are old.
 func (a *arena) room(n int) []uint64 {
 	const chunk = 1 << 17 // 1 MiB
 	if n > chunk/8 {
-		return make([]uint64, 0, n)
+		return make([]uint64, n)
 	}
 	if a.used == 0 || a.at+n > chunk {
 		if a.used == len(a.chunks) {
@@ -50,58 +60,18 @@ func (a *arena) room(n int) []uint64 {
 	}
 	from := a.at
 	a.at += n
-	return a.chunks[a.used-1][from:from:a.at]
+	return a.chunks[a.used-1][from:a.at:a.at]
 }
 
 func (a *arena) reset() { a.used, a.at = 0, 0 }
 
-func (s *samples) add(l *edge.Latencies, a *arena) {
-	n := len(s.packed)
-	if s.packed == nil {
-		s.packed = a.room(len(l.Samples))
-	} else {
-		s.packed = slices.Grow(s.packed, len(l.Samples))
+// pack returns the samples of l, packed.
+func (a *arena) pack(l *edge.Latencies) []uint64 {
+	packed, counts := a.room(len(l.Samples)), l.Counts[:len(l.Samples)]
+	for i, s := range l.Samples {
+		packed[i] = uint64(s)<<32 | uint64(counts[i])
 	}
-	s.packed = s.packed[:n+len(l.Samples)]
-	to, counts := s.packed[n:], l.Counts[:len(l.Samples)]
-	for i, v := range l.Samples {
-		to[i] = uint64(v)<<32 | uint64(counts[i])
-	}
-}
-
-// seal sorts the samples, which pieces of a cell may have mixed up, and finds
-// the heaviest prefixes.
-func (s *samples) seal() {
-	if s.sealed {
-		return
-	}
-	s.sealed = true
-	if !s.count() {
-		slices.Sort(s.packed)
-		s.count()
-	}
-}
-
-// count fills n and top; it returns false when the samples are not sorted.
-func (s *samples) count() bool {
-	const tagShift = 32 + edge.BinBits
-	s.n, s.top = 0, [maxShares]uint64{}
-	var last, of uint64 // of: probes of the prefix that last is of
-	for _, v := range s.packed {
-		if v < last {
-			return false
-		}
-		if v>>tagShift != last>>tagShift {
-			s.n += of
-			keepTop(&s.top, of)
-			of = 0
-		}
-		of += uint64(uint32(v))
-		last = v
-	}
-	s.n += of
-	keepTop(&s.top, of)
-	return true
+	return packed
 }
 
 // keepTop inserts n into the descending top.
@@ -141,7 +111,17 @@ func prefixCap(n uint64, top [maxShares]uint64) (c, total float64) {
 }
 
 // histogram is scratch space for medians: the weight in each latency bin.
-type histogram [edge.NumBins]float64
+type histogram struct {
+	weights [1 << edge.BinBits]float64 // none of a damaged file lies outside
+	runs    []run
+}
+
+// run is where the samples of a prefix end in their list, and the probes up to
+// there.
+type run struct {
+	end    int
+	probes uint64
+}
 
 // median returns the median in ms of the samples together. When capped, no
 // prefix (of one list; lists are of different networks) weighs more than a
@@ -151,9 +131,12 @@ func (h *histogram) median(lists []*samples, least float64, capped bool) (ms flo
 	var n uint64
 	var top [maxShares]uint64
 	for _, s := range lists {
-		s.seal()
+		h.count(s)
 		n += s.n
 		for _, t := range s.top {
+			if t <= top[maxShares-1] {
+				break
+			}
 			keepTop(&top, t)
 		}
 	}
@@ -164,75 +147,102 @@ func (h *histogram) median(lists []*samples, least float64, capped bool) (ms flo
 	if total < least || total <= 0 {
 		return 0, false
 	}
-	lo, hi := edge.NumBins, -1
+	used := noBins
 	for _, s := range lists {
-		l, u := h.fill(s, c)
-		lo, hi = min(lo, l), max(hi, u)
+		if float64(s.top[0]) > c {
+			used = h.fillCapped(s, c, used)
+		} else {
+			used = h.fill(s.packed, 1, used)
+		}
 	}
-	ms = h.middle(lo, hi)
-	clear(h[lo : hi+1])
+	weights := h.weights[used.lo : used.hi+1]
+	if !math.IsInf(c, 1) {
+		total = 0 // as it is after rounding
+		for _, w := range weights {
+			total += w
+		}
+	}
+	ms = edge.BinEdgeMs(quantile(weights, int(used.lo), total, 0.5))
+	clear(weights)
 	return ms, true
 }
 
-// fill adds s, each prefix weighing at most c, and returns the range of bins.
-func (h *histogram) fill(s *samples, c float64) (lo, hi int) {
-	lo, hi = edge.NumBins, -1
-	weigh := float64(s.top[0]) > c
-	var tag uint32
-	factor := 1.0
-	for i, v := range s.packed {
-		sample := edge.Sample(v >> 32)
-		if weigh && (i == 0 || sample.Tag() != tag) {
-			tag = sample.Tag()
-			var n uint64
-			for _, w := range s.packed[i:] {
-				if edge.Sample(w>>32).Tag() != tag {
-					break
-				}
-				n += uint64(uint32(w))
-			}
-			factor = min(1, c/float64(n))
+// count finds how many probes s has and what the heaviest prefixes gave.
+func (h *histogram) count(s *samples) {
+	if s.counted {
+		return
+	}
+	var before uint64
+	for _, r := range h.prefixes(s) {
+		keepTop(&s.top, r.probes-before)
+		before = r.probes
+	}
+	s.n, s.counted = before, true
+}
+
+// prefixes splits s by prefix. The list is good until the next call.
+func (h *histogram) prefixes(s *samples) []run {
+	if len(s.packed) == 0 {
+		return nil
+	}
+	h.runs = slices.Grow(h.runs[:0], len(s.packed))
+	runs, last := h.runs[:len(s.packed)], 0
+	tag, probes := prefixTag(s.packed[0]), uint64(0)
+	for i, v := range s.packed { // every step writes: where a run ends is hard to predict for the processor
+		if prefixTag(v) != tag {
+			last++
 		}
-		b := min(sample.Bin(), edge.NumBins-1)
-		h[b] += factor * float64(uint32(v))
-		lo, hi = min(lo, b), max(hi, b)
+		tag = prefixTag(v)
+		probes += probesOf(v)
+		runs[last] = run{i + 1, probes}
 	}
-	return lo, hi
+	return runs[:last+1]
 }
 
-// middle returns the median of bins lo to hi, whose ends are not empty. Inside
-// its bin it lies where an even spread would put it, so that medians are not
-// quantized to 1.1 %.
-func (h *histogram) middle(lo, hi int) float64 {
-	var total float64
-	for _, w := range h[lo : hi+1] {
-		total += w
+// binRange is bins lo to hi.
+type binRange struct{ lo, hi uint64 }
+
+var noBins = binRange{lo: 1<<edge.BinBits - 1}
+
+// fill adds samples, of a weight for each probe, and returns used with their
+// bins.
+func (h *histogram) fill(packed []uint64, weight float64, used binRange) binRange {
+	for _, v := range packed {
+		b := sampleBin(v)
+		h.weights[b] += weight * float64(int64(probesOf(v)))
+		used.lo, used.hi = min(used.lo, b), max(used.hi, b)
 	}
-	return edge.BinEdgeMs(quantile(h[:], lo, hi, total, 0.5))
+	return used
 }
 
-// quantile returns the position, in bins, below which a share q of the weight
-// in bins lo to hi lies. Between two bins with nothing in between it is the
-// middle of the gap.
-func quantile(h []float64, lo, hi int, total, q float64) float64 {
-	target := q * total
-	var sum float64
-	for b := lo; b <= hi; b++ {
-		w := h[b]
-		if w == 0 {
+// fillCapped is fill for all of s, each prefix weighing at most c.
+func (h *histogram) fillCapped(s *samples, c float64, used binRange) binRange {
+	start, before := 0, uint64(0)
+	for _, r := range h.prefixes(s) {
+		used = h.fill(s.packed[start:r.end], min(1, c/float64(r.probes-before)), used)
+		start, before = r.end, r.probes
+	}
+	return used
+}
+
+// quantile returns the position, in bins, below which a share q of the total
+// weight lies; weights are those of the bins from first on. Inside its bin it
+// lies where an even spread would put it, so that medians are not quantized to
+// 1.1 %; between two bins with nothing in between it is the middle of the gap.
+func quantile(weights []float64, first int, total, q float64) float64 {
+	target, sum := q*total, 0.0
+	for b, w := range weights {
+		next := sum + w
+		if next < target {
+			sum = next
 			continue
 		}
-		if sum+w > target || b == hi {
-			return float64(b) + min(1, (target-sum)/w)
+		at := float64(first + b)
+		if next > target {
+			return at + min(1, (target-sum)/w)
 		}
-		sum += w
-		if sum == target {
-			next := b + 1
-			for next < hi && h[next] == 0 {
-				next++
-			}
-			return float64(b+1+next) / 2
-		}
+		gap := slices.IndexFunc(weights[b+1:], func(w float64) bool { return w > 0 })
+		return at + 1 + float64(max(0, gap))/2
 	}
-	return float64(hi) + 1
+	return float64(first + len(weights))
 }

@@ -17,9 +17,8 @@ func samplesOf(rtts ...[]float64) *samples {
 			all = append(all, edge.SampleOf(prefixKey(i), ms))
 		}
 	}
-	s := &samples{}
-	s.add(latencies(edge.Cell{}, "iad", "", all), &arena{})
-	return s
+	var room arena
+	return &samples{packed: room.pack(latencies(edge.Cell{}, "iad", "", all))}
 }
 
 func fill(n int, ms float64) []float64 {
@@ -37,7 +36,7 @@ func TestMedianOfOneBin(t *testing.T) {
 	if want := edge.BinMs(edge.Bin(18.7)); !ok || math.Abs(ms-want) > 1e-9 {
 		t.Errorf("%v, %v; want %v", ms, ok, want)
 	}
-	if h != (histogram{}) {
+	if h.weights != (histogram{}).weights {
 		t.Error("the scratch space is left dirty")
 	}
 }

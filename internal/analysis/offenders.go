@@ -15,6 +15,7 @@ type Offenders struct {
 	index  map[offenderKey]int32
 	sums   []offenderSums
 	lost   [len(edge.Schemes)]float64 // weight × ms
+	pops   pops
 	totals Totals
 }
 
@@ -22,7 +23,7 @@ type offenderKey struct {
 	country, subdivision string
 	asn                  uint32
 	scheme               int8
-	pop                  edge.PoPID
+	pop                  popID
 }
 
 type offenderSums struct {
@@ -35,7 +36,7 @@ type offenderSums struct {
 
 // NewOffenders returns an empty report.
 func NewOffenders() *Offenders {
-	return &Offenders{index: map[offenderKey]int32{}, totals: newTotals()}
+	return &Offenders{index: map[offenderKey]int32{}, pops: newPops(), totals: newTotals()}
 }
 
 // Totals returns what is known about all views.
@@ -48,11 +49,10 @@ func (r *Offenders) add(j *judgement) {
 		if !o.judged || o.failed || o.optimal || j.views == 0 {
 			continue
 		}
-		key := offenderKey{j.at.Country, j.at.Subdivision, j.at.ASN, int8(k), o.pop}
+		key := offenderKey{j.at.Country, j.at.Subdivision, j.at.ASN, int8(k), r.pops.number(o.pop)}
 		i, ok := r.index[key]
 		if !ok {
 			key.country, key.subdivision = strings.Clone(key.country), strings.Clone(key.subdivision)
-			key.pop = edge.PoPID(strings.Clone(string(key.pop)))
 			i = int32(len(r.sums))
 			r.index[key] = i
 			r.sums = append(r.sums, offenderSums{offenderKey: key, from: j.at.Day, to: j.at.Day})
@@ -62,7 +62,7 @@ func (r *Offenders) add(j *judgement) {
 		s.weight += j.weight
 		s.lost += j.weight * o.penalty
 		r.lost[k] += j.weight * o.penalty
-		s.best.add(j.best, j.weight)
+		s.best.add(r.pops.number(j.best), j.weight)
 		s.from, s.to = min(s.from, j.at.Day), max(s.to, j.at.Day)
 	}
 }
@@ -90,9 +90,10 @@ func (r *Offenders) Rows() []Offender {
 	rows := make([]Offender, 0, len(r.sums))
 	for i := range r.sums {
 		s := &r.sums[i]
+		best, _ := s.best.top(&r.pops)
 		o := Offender{
 			ASN: s.asn, Country: s.country, Subdivision: s.subdivision, Scheme: edge.Schemes[s.scheme],
-			PoP: s.pop, Best: s.best.top().pop, Views: s.views, Lost: s.lost, First: s.from, Last: s.to,
+			PoP: r.pops.names[s.pop], Best: best, Views: s.views, Lost: s.lost, First: s.from, Last: s.to,
 		}
 		if s.lost > 0 {
 			o.Penalty, o.LostShare = s.lost/s.weight, s.lost/r.lost[s.scheme]

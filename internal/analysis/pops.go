@@ -80,7 +80,7 @@ func (c *counts) quantile(q float64) float64 {
 	if c == nil || c.n == 0 {
 		return math.NaN()
 	}
-	return edge.BinEdgeMs(quantile(c.bins[:], 0, edge.NumBins-1, c.n, q))
+	return edge.BinEdgeMs(quantile(c.bins[:], 0, c.n, q))
 }
 
 func (r *PoPs) add(j *judgement) {

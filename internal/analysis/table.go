@@ -1,7 +1,7 @@
 package analysis
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 	"strings"
 
@@ -9,29 +9,24 @@ import (
 )
 
 // table is what every PoP costs from every cell of a window. It is filled with
-// latencies and then asked; medians are computed when first asked for.
+// latencies and then asked. A place is settled when it is first asked for, with
+// all its cells, as the samples of those are the place's.
 type table struct {
 	criteria Criteria
+	pops     pops
 	places   map[placeKey]*place
-	ids      map[edge.PoPID]popID
-	names    []edge.PoPID // by popID
-	samples  arena
-	lists    [][]list // blocks of them
-	used     int      // lists in use
+	free     []*place // of earlier windows, for their memory
+	arena    arena
 
-	// The last place and cell found: neighbors in a sequence mostly share them.
+	// The last place looked for: neighbors in a sequence mostly share it.
+	key   placeKey
 	place *place
-	cell  *cell
-	asn   uint32
 
 	// Scratch space.
 	bins   histogram
 	shifts []float64
 	counts []int32
 }
-
-// popID numbers the PoPs of a table.
-type popID uint32
 
 // placeKey is a place on one day over one family. Families are never mixed:
 // IPv6 often takes another path, to another PoP.
@@ -43,164 +38,124 @@ type placeKey struct {
 }
 
 type place struct {
-	key      placeKey
-	cells    map[uint32]*cell // by ASN
-	pooled   []pooled         // samples of all cells; filled when first asked for
-	standing *standing
+	samples []samples // as they came
+	settled bool
+
+	// Once settled:
+	probed  []target     // what was, ascending
+	targets []pooled     // by position in probed
+	ranked  []popLatency // PoPs eligible in the place, the best first
+	whole   standing     // of the place without regard to networks
+	asns    []uint32     // of the cells, ascending
+	cells   []standing   // by position in asns
 }
 
-type cell struct {
-	lists    []*list
-	standing *standing
-}
-
-// target is a PoP as it was probed: by its own name, or by a scheme.
-type target struct {
-	pop    popID
-	scheme int8 // index, or ownName
-}
-
-const ownName int8 = -1
-
-type list struct {
-	target
-	samples
-}
-
+// pooled are the samples of one target from all cells of a place, by ASN, and
+// their median once it is known.
 type pooled struct {
-	target
 	lists []*samples
-	memo  memo
+	ms    float64
+	ok    bool
+	known bool
 }
 
 func newTable(c Criteria) *table {
-	return &table{criteria: c, places: map[placeKey]*place{}, ids: map[edge.PoPID]popID{}}
+	return &table{criteria: c, pops: newPops(), places: map[placeKey]*place{}}
 }
 
 // reset forgets everything but the memory.
 func (t *table) reset() {
+	for _, p := range t.places {
+		p.samples, p.settled = p.samples[:0], false
+		t.free = append(t.free, p)
+	}
 	clear(t.places)
-	t.samples.reset()
-	t.used = 0
-	t.place, t.cell = nil, nil
+	t.arena.reset()
+	t.key, t.place = placeKey{}, nil
 }
 
 func (t *table) add(l *edge.Latencies) {
 	scheme := ownName
 	if l.Scheme != "" {
-		scheme = int8(l.Scheme.Index())
-		if scheme < 0 {
+		if scheme = l.Scheme.Index(); scheme < 0 {
 			return // a scheme of a later version
 		}
 	}
-	c := t.cellFor(&l.Cell)
-	want := target{t.intern(l.PoP), scheme}
-	x := c.find(want)
-	if x == nil {
-		x = t.newList()
-		x.target = want
-		c.lists = append(c.lists, x)
+	p := t.find(&l.Cell)
+	if p == nil {
+		p = t.newPlace(&l.Cell)
 	}
-	x.add(l, &t.samples)
+	p.samples = append(p.samples, samples{
+		target: targetOf(t.pops.number(l.PoP), scheme), asn: l.ASN, packed: t.arena.pack(l),
+	})
 }
 
-func (t *table) newList() *list {
-	const block = 1024
-	if t.used == block*len(t.lists) {
-		t.lists = append(t.lists, make([]list, block))
+// find returns the place of c, nil if it has no samples.
+func (t *table) find(c *edge.Cell) *place {
+	k := placeKey{c.Day, c.Country, c.Subdivision, c.Family}
+	if t.place == nil || t.key != k {
+		t.key, t.place = k, t.places[k]
 	}
-	x := &t.lists[t.used/block][t.used%block]
-	*x = list{}
-	t.used++
-	return x
+	return t.place
 }
 
-func (c *cell) find(want target) *list {
-	for _, l := range c.lists {
-		if l.target == want {
-			return l
+func (t *table) newPlace(c *edge.Cell) *place {
+	p := &place{}
+	if n := len(t.free); n > 0 {
+		p, t.free = t.free[n-1], t.free[:n-1]
+	}
+	t.places[placeKey{c.Day, strings.Clone(c.Country), strings.Clone(c.Subdivision), c.Family}] = p
+	t.place = p
+	return p
+}
+
+// pool sorts the samples of p by target and network, so that sums do not depend
+// on the order of the input, and puts pieces together.
+func (t *table) pool(p *place) {
+	t.counts = append(t.counts[:0], make([]int32, targetsPerPoP*len(t.pops.names))...)
+	for i := range p.samples {
+		t.counts[p.samples[i].target]++
+	}
+	p.probed = p.probed[:0]
+	for k, n := range t.counts {
+		if n > 0 {
+			t.counts[k] = int32(len(p.probed)) // from now on: where it is
+			p.probed = append(p.probed, target(k))
 		}
+	}
+	p.targets = slices.Grow(p.targets[:0], len(p.probed))[:len(p.probed)]
+	for i := range p.targets {
+		p.targets[i] = pooled{lists: p.targets[i].lists[:0]}
+	}
+	for i := range p.samples {
+		s := &p.samples[i]
+		x := &p.targets[t.counts[s.target]]
+		x.lists = append(x.lists, s)
+	}
+	for i := range p.targets {
+		x := &p.targets[i]
+		if !slices.IsSortedFunc(x.lists, compareASN) {
+			slices.SortStableFunc(x.lists, compareASN)
+		}
+		whole := x.lists[:0]
+		for rest := x.lists; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].asn == rest[0].asn {
+				n++
+			}
+			rest[0].join(rest[1:n])
+			whole, rest = append(whole, rest[0]), rest[n:]
+		}
+		x.lists = whole
+	}
+}
+
+// of returns the samples of a target, nil if there are none.
+func (p *place) of(want target) *pooled {
+	if i, ok := slices.BinarySearch(p.probed, want); ok {
+		return &p.targets[i]
 	}
 	return nil
 }
 
-func (t *table) intern(id edge.PoPID) popID {
-	n, ok := t.ids[id]
-	if !ok {
-		n, id = popID(len(t.names)), edge.PoPID(strings.Clone(string(id)))
-		t.ids[id] = n
-		t.names = append(t.names, id)
-	}
-	return n
-}
-
-// find returns the place and the cell of c; either may be nil.
-func (t *table) find(c *edge.Cell) (*place, *cell) {
-	k := placeKey{c.Day, c.Country, c.Subdivision, c.Family}
-	if t.place == nil || t.place.key != k {
-		p := t.places[k]
-		if p == nil {
-			return nil, nil
-		}
-		t.place, t.cell = p, nil
-	}
-	if t.cell == nil || t.asn != c.ASN {
-		t.cell, t.asn = t.place.cells[c.ASN], c.ASN
-	}
-	return t.place, t.cell
-}
-
-// cellFor is find that makes what is missing.
-func (t *table) cellFor(c *edge.Cell) *cell {
-	p, at := t.find(c)
-	if p == nil {
-		p = &place{
-			key:   placeKey{c.Day, strings.Clone(c.Country), strings.Clone(c.Subdivision), c.Family},
-			cells: map[uint32]*cell{},
-		}
-		t.places[p.key] = p
-	}
-	if at == nil {
-		at = &cell{lists: make([]*list, 0, 8)}
-		p.cells[c.ASN] = at
-		t.place, t.cell, t.asn = p, at, c.ASN
-	}
-	return at
-}
-
-// pool gathers the samples of all cells of p, by target.
-func (t *table) pool(p *place) []pooled {
-	if p.pooled != nil {
-		return p.pooled
-	}
-	order := slices.Sorted(maps.Keys(p.cells)) // so that rounding is always the same
-	schemes := 1 + len(edge.Schemes)
-	t.counts = append(t.counts[:0], make([]int32, schemes*len(t.names))...)
-	total, targets := 0, 0
-	for _, asn := range order {
-		for _, l := range p.cells[asn].lists {
-			n := &t.counts[int(l.pop)*schemes+int(l.scheme-ownName)]
-			if *n == 0 {
-				targets++
-			}
-			*n++
-			total++
-		}
-	}
-	lists := make([]*samples, total)
-	p.pooled = make([]pooled, 0, targets)
-	for k, n := range t.counts {
-		if n > 0 {
-			t.counts[k] = int32(len(p.pooled))
-			p.pooled = append(p.pooled, pooled{target{popID(k / schemes), int8(k%schemes) + ownName}, lists[:0:n], memo{}})
-			lists = lists[n:]
-		}
-	}
-	for _, asn := range order {
-		for _, l := range p.cells[asn].lists {
-			x := &p.pooled[t.counts[int(l.pop)*schemes+int(l.scheme-ownName)]]
-			x.lists = append(x.lists, &l.samples)
-		}
-	}
-	return p.pooled
-}
+func compareASN(a, b *samples) int { return cmp.Compare(a.asn, b.asn) }

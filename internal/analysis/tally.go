@@ -1,10 +1,8 @@
 package analysis
 
 import (
-	"cmp"
 	"math"
 	"slices"
-	"strings"
 
 	"catchment/internal/edge"
 )
@@ -13,28 +11,29 @@ import (
 type popTally []popWeight
 
 type popWeight struct {
-	pop    edge.PoPID
+	pop    popID
 	weight float64
 }
 
-func (t *popTally) add(pop edge.PoPID, w float64) {
+func (t *popTally) add(pop popID, w float64) {
 	for i := range *t {
 		if (*t)[i].pop == pop {
 			(*t)[i].weight += w
 			return
 		}
 	}
-	*t = append(*t, popWeight{edge.PoPID(strings.Clone(string(pop))), w})
+	*t = append(*t, popWeight{pop, w})
 }
 
-// top returns the heaviest PoP, of equals the first by name.
-func (t popTally) top() popWeight {
-	if len(t) == 0 {
-		return popWeight{}
+// top returns the heaviest PoP, of equals the first by name; without any it is
+// empty.
+func (t popTally) top(of *pops) (pop edge.PoPID, weight float64) {
+	for _, x := range t {
+		if name := of.names[x.pop]; pop == "" || x.weight > weight || x.weight == weight && name < pop {
+			pop, weight = name, x.weight
+		}
 	}
-	return slices.MaxFunc(t, func(a, b popWeight) int {
-		return cmp.Or(cmp.Compare(a.weight, b.weight), cmp.Compare(b.pop, a.pop))
-	})
+	return pop, weight
 }
 
 // penaltyTally is the weight per penalty, in the bins of edge.Bin.
@@ -44,21 +43,27 @@ type penaltyTally struct {
 }
 
 type binWeight struct {
-	bin    int
+	bin    int32
 	weight float64
 }
 
-func (t *penaltyTally) add(ms, w float64) {
-	if ms <= 0 {
+func (t *penaltyTally) add(o *outcome, w float64) {
+	if o.penalty == 0 {
 		t.none += w
 		return
 	}
-	bin := edge.Bin(ms)
-	i, ok := slices.BinarySearchFunc(t.bins, bin, func(b binWeight, bin int) int { return cmp.Compare(b.bin, bin) })
-	if !ok {
-		t.bins = slices.Insert(t.bins, i, binWeight{bin: bin})
+	lo, hi := 0, len(t.bins)
+	for lo < hi {
+		if mid := (lo + hi) / 2; t.bins[mid].bin < o.bin {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
 	}
-	t.bins[i].weight += w
+	if lo == len(t.bins) || t.bins[lo].bin != o.bin {
+		t.bins = slices.Insert(t.bins, lo, binWeight{bin: o.bin})
+	}
+	t.bins[lo].weight += w
 }
 
 // quantile returns the least penalty in ms, to half a bin (0.55 %), that a
@@ -77,8 +82,8 @@ func (t *penaltyTally) quantile(q float64) float64 {
 	}
 	for _, b := range t.bins {
 		if sum += b.weight; sum >= q*total {
-			return edge.BinMs(b.bin)
+			return edge.BinMs(int(b.bin))
 		}
 	}
-	return edge.BinMs(t.bins[len(t.bins)-1].bin) // rounding
+	return edge.BinMs(int(t.bins[len(t.bins)-1].bin)) // rounding
 }

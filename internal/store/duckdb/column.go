@@ -163,11 +163,14 @@ func (c *column[T]) appendValues(page parquet.Page) error {
 		}
 		c.table = c.plain(c.table, data)
 	}
-	for _, index := range data.Int32() {
-		if uint(index) >= uint(len(c.table)) {
-			return fmt.Errorf("index %d is outside of the dictionary of %d", index, len(c.table))
+	indexes, table, n := data.Int32(), c.table, len(c.values)
+	c.values = slices.Grow(c.values, len(indexes))[:n+len(indexes)]
+	to := c.values[n:]
+	for i, index := range indexes {
+		if uint(index) >= uint(len(table)) {
+			return fmt.Errorf("index %d is outside of the dictionary of %d", index, len(table))
 		}
-		c.values = append(c.values, c.table[index])
+		to[i] = table[index]
 	}
 	return nil
 }
