@@ -18,7 +18,7 @@ func rampOf(share float64) []edge.Ramp {
 
 // splitPlaces reads prefixes that are in Virginia, those with ! in Germany.
 func splitPlaces(text string) (places known) {
-	for _, s := range strings.Fields(text) {
+	for s := range strings.FieldsSeq(text) {
 		p := knownPrefix{place: virginia}
 		if rest, ok := strings.CutPrefix(s, "!"); ok {
 			s, p.place = rest, germany

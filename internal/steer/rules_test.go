@@ -172,7 +172,7 @@ func TestWeights(t *testing.T) {
 		{PoP: "iad", RTT: 20, Samples: 50}, {PoP: "lax", RTT: 24, Samples: 50}, {PoP: "gru", RTT: 26, Samples: 50},
 	}}
 	weights := func(text string) (all []edge.Weight) {
-		for _, word := range strings.Fields(text) {
+		for word := range strings.FieldsSeq(text) {
 			id, w, _ := strings.Cut(word, "=")
 			all = append(all, edge.Weight{Service: www, PoP: edge.PoPID(id), Weight: parse(w)})
 		}

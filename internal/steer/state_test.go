@@ -14,7 +14,7 @@ import (
 // set changes a snapshot by a short text: "drain:iad down:lax up:fra=0.5
 // shed:gru=0.2 floor=0.5".
 func set(s *edge.Snapshot, text string) {
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		what, rest, _ := strings.Cut(word, ":")
 		id, number, has := strings.Cut(rest, "=")
 		x := 0.0
