@@ -39,7 +39,10 @@ func oddBeacons(seed uint64, n int) []*edge.Beacon {
 // have been joined.
 func TestBeaconFile(t *testing.T) {
 	dir := t.TempDir()
-	const rows = pageRows + 1000
+	rows := pageRows + 1000
+	if testing.Short() { // the race detector makes it slow; one goroutine is at work
+		rows = 3000
+	}
 	var all []*edge.Beacon
 	var sources []*openedParquet
 	for n := range uint64(2) {
@@ -56,7 +59,7 @@ func TestBeaconFile(t *testing.T) {
 		defer f.close()
 		sources, all = append(sources, f), append(all, beacons...)
 	}
-	for name, most := range map[string]int64{"joined": 2 * rows, "copied": rows} {
+	for name, most := range map[string]int64{"joined": 2 * int64(rows), "copied": int64(rows)} {
 		out, err := os.Create(Segment{dir, testDay, 1, 2}.Beacons())
 		if err != nil {
 			t.Fatal(err)

@@ -68,7 +68,7 @@ async function perform(page, step, beacons) {
     case 'goto':
       return void (await page.goto(object, { waitUntil: 'load' }));
     case 'beacon':
-      return await beacons(object);
+      return await beacons(object).catch((e) => explain(page, e));
     case 'until':
       return void (await page.waitForFunction(object));
     case 'eval':
@@ -79,6 +79,19 @@ async function perform(page, step, beacons) {
       return void (await page.close());
   }
   throw new Error(`no such step: ${verb}`);
+}
+
+// explain throws an error again with what may keep the page from measuring.
+async function explain(page, error) {
+  const state = await page
+    .evaluate(() => ({
+      ready: document.readyState,
+      hidden: document.hidden,
+      connection: navigator.connection?.effectiveType,
+      requested: performance.getEntriesByType('resource').map((e) => new URL(e.name).pathname),
+    }))
+    .catch(String);
+  throw new Error(`${error.message}; the page: ${JSON.stringify(state)}`);
 }
 
 // countBeacons appends the beacons that the context sends to list, once they

@@ -124,8 +124,9 @@ func TestConnectTime(t *testing.T) {
 		slices.Sort(over)
 		least, median := over[0], over[len(over)/2]
 		t.Logf("RTT %v to %v: connect takes %v more at least, %v more in the median", c.rtt, c.addr, least, median)
-		if least < 0 || least > 500*time.Microsecond || median > time.Millisecond {
-			t.Errorf("RTT %v to %v: connect is off by %v at least, %v in the median", c.rtt, c.addr, least, median)
+		// The least tells how exact the delay is; the median, how busy the machine.
+		if least < 0 || least > time.Millisecond {
+			t.Errorf("RTT %v to %v: connect is off by %v at least", c.rtt, c.addr, least)
 		}
 	}
 	s := n.Stats()
