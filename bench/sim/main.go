@@ -35,7 +35,6 @@ func main() {
 	var (
 		ases   = flag.Int("ases", 80_000, "networks")
 		rounds = flag.Int("rounds", 200, "propagations; a tenth of them drains")
-		base   = flag.String("dir", ".cache", "where the topology is kept from run to run")
 		make   = flag.String("make", "", "only make the topology, in this file")
 	)
 	flag.Parse()
@@ -45,14 +44,17 @@ func main() {
 		}
 		return
 	}
-	file := filepath.Join(*base, fmt.Sprintf("internet-%d", *ases))
-	if _, err := os.Stat(file); err != nil {
-		// In a process of its own: what generating takes is not what planning takes.
-		maker := exec.Command(os.Args[0], "-make", file, "-ases", fmt.Sprint(*ases))
-		maker.Stderr = os.Stderr
-		if err := maker.Run(); err != nil {
-			log.Fatal(err)
-		}
+	dir, err := os.MkdirTemp("", "bench-sim-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "internet")
+	// In a process of its own: what generating takes is not what planning takes.
+	maker := exec.Command(os.Args[0], "-make", file, "-ases", fmt.Sprint(*ases))
+	maker.Stderr = os.Stderr
+	if err := maker.Run(); err != nil {
+		log.Fatal(err)
 	}
 	runtime.GOMAXPROCS(1)
 	if err := measure(file, *rounds); err != nil {
@@ -73,10 +75,7 @@ func generateTo(file string, ases int) error {
 	if err := t.Encode(&b); err != nil {
 		return err
 	}
-	if err := os.WriteFile(file+".new", b.Bytes(), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+	return os.WriteFile(file, b.Bytes(), 0o644)
 }
 
 func measure(file string, rounds int) error {
