@@ -21,6 +21,7 @@ import (
 	"catchment/internal/geo"
 	"catchment/internal/node"
 	"catchment/internal/store"
+	"catchment/internal/tokens"
 )
 
 func serveCommand() command {
@@ -40,7 +41,7 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		control   = fs.String("control", "", "`address` of the control listener, TLS: relayed beacons; empty: none")
 		ctlCert   = fs.String("control-cert", "", "certificate `file` of the control listener")
 		ctlKey    = fs.String("control-key", "", "private key `file` of the control listener")
-		relays    = fs.String("relay-tokens", "", "`file` with a line \"ID TOKEN\" for each relay")
+		tokenFile = fs.String("tokens", "", "`file` with a line \"ROLE ID TOKEN\" for each relay, name server, PoP and operator")
 		retention = fs.Duration("retention", 90*24*time.Hour, "how long beacons are kept; 0: forever")
 		minFree   = fs.Uint64("min-free", 1<<30, "free disk space in `bytes` below which beacons are refused with 503")
 		sealEvery = fs.Duration("seal-every", 10*time.Second, "how old the newest beacons in reports may be, at most 20s")
@@ -65,8 +66,8 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		return usagef(fs, "--fleet and --data are required")
 	case (*cert == "") != (*key == ""):
 		return usagef(fs, "--tls-cert and --tls-key go together")
-	case *control != "" && (*ctlCert == "" || *ctlKey == "" || *relays == ""):
-		return usagef(fs, "--control needs --control-cert, --control-key and --relay-tokens")
+	case *control != "" && (*ctlCert == "" || *ctlKey == "" || *tokenFile == ""):
+		return usagef(fs, "--control needs --control-cert, --control-key and --tokens")
 	}
 	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level}))
 	reg := node.NewRegistry()
@@ -95,8 +96,8 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		TrustedProxies: proxies, Keep: beacon.Prefixes{V4: *keepV4, V6: *keepV6},
 		Assets: scriptAssets(), Healthy: beacons.Healthy, ContinentOf: geo.ContinentOf,
 	}
-	if *relays != "" {
-		if cfg.Relays, err = beacon.LoadTokens(*relays); err != nil {
+	if *tokenFile != "" {
+		if cfg.Tokens, err = tokens.Load(*tokenFile); err != nil {
 			return &refusedError{err}
 		}
 	}

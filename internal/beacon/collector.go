@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catchment/internal/edge"
+	"catchment/internal/tokens"
 )
 
 // Config of a Collector. The zero value works: plans are then signed with a
@@ -32,7 +33,7 @@ type Config struct {
 
 	ContinentOf func(country string) (string, bool) // completes places that relays send; may be nil
 
-	Relays  *Tokens                 // who may POST /v1/relay; nil: nobody
+	Tokens  *tokens.Tokens          // of relays, who may POST /v1/relay; nil: nobody
 	Assets  map[string]http.Handler // more on the public listener, by path: "/rum.js"
 	Healthy func() error            // why /healthz is 503; nil: never
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"catchment/internal/tokens"
 )
 
 // Limits of one relayed request. It is read as a stream: memory is bounded by
@@ -53,7 +55,7 @@ func (c *Collector) RelayHandler() http.Handler {
 			http.Error(w, "want POST", http.StatusMethodNotAllowed)
 			return
 		}
-		if _, ok := c.cfg.Relays.Identify(r); !ok {
+		if role, _, ok := c.cfg.Tokens.Identify(r); !ok || role != tokens.Relay {
 			c.metrics.rejected[ReasonAuth].Inc()
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			refuse(http.StatusUnauthorized, ReasonAuth, "want a bearer token of a relay").write(w)

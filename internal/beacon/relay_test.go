@@ -14,17 +14,18 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"catchment/internal/store"
+	"catchment/internal/tokens"
 )
 
 const relayToken = "correct-horse-battery-staple"
 
 func relayRig(t testing.TB) *rig {
 	t.Helper()
-	tokens, _, err := parseTokens(strings.NewReader("# relays\niad " + relayToken + "\n\nlax " + relayToken + "-2\n"))
+	known, _, err := tokens.Parse(strings.NewReader("relay iad " + relayToken + "\nrelay lax " + relayToken + "-2\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newRig(t, Config{Relays: tokens})
+	return newRig(t, Config{Tokens: known})
 }
 
 func relayLine(i int) string {
@@ -169,19 +170,6 @@ func TestRelayListsSome(t *testing.T) {
 	if code != 200 || got.Refused != 1000 || len(got.Rejected) != maxListed {
 		t.Errorf("%d: %d refused, %d listed", code, got.Refused, len(got.Rejected))
 	}
-}
-
-func TestTokens(t *testing.T) {
-	f := func(text, want string) {
-		t.Helper()
-		_, line, err := parseTokens(strings.NewReader(text))
-		if err == nil || fmt.Sprintf("%d: %v", line, err) != want {
-			t.Errorf("%d: %v, want %s", line, err, want)
-		}
-	}
-	f("iad", "1: 1 words (want an id and a token)")
-	f("# x\niad a b", "2: 3 words (want an id and a token)")
-	f("iad hunter2", "1: the token of iad has 7 characters (want at least 22)")
 }
 
 // TestExportIsRelayForm: what is written as JSON of edge.Beacon is read again.

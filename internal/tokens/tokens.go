@@ -1,4 +1,6 @@
-package beacon
+// Package tokens says who a request comes from: bearer tokens (RFC 6750), each
+// bound to a role and an id.
+package tokens
 
 import (
 	"bufio"
@@ -8,73 +10,134 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 )
 
-// minToken is the least length of a token: 128 bits in base64 have 22 characters.
-const minToken = 22
+// Role is what the holder of a token may do.
+type Role string
 
-// Tokens says which relay a bearer token is of (RFC 6750). Only their hashes
-// are kept. Immutable and safe for concurrent use.
-type Tokens struct {
-	ids    []string
-	hashes [][sha256.Size]byte
+// The roles.
+const (
+	Relay    Role = "relay"    // hands in beacons for others
+	DNS      Role = "dns"      // a name server: reads snapshots, hands in nonces and probes
+	PoP      Role = "pop"      // a PoP, by its id: reads snapshots, reports on itself
+	Operator Role = "operator" // reads and changes everything of /api/v1
+	Viewer   Role = "viewer"   // reads /api/v1
+)
+
+var roles = []Role{Relay, DNS, PoP, Operator, Viewer}
+
+// least is the least length of a token: 128 bits in base64 have 22 characters.
+const least = 22
+
+// Tokens are the known ones. Only their hashes are kept. Immutable and safe
+// for concurrent use; nil knows none.
+type Tokens struct{ all []entry }
+
+type entry struct {
+	role Role
+	id   string
+	hash [sha256.Size]byte
 }
 
-// LoadTokens reads a token file: one "ID TOKEN" a line; lines that start with
-// # are comments. An id may have several tokens, to rotate them. Errors never
+// Load reads a token file: one "ROLE ID TOKEN" a line; lines that start with #
+// are comments. An id may have several tokens, to rotate them. Errors never
 // show a token.
-func LoadTokens(file string) (*Tokens, error) {
+func Load(file string) (*Tokens, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("beacon: tokens: %w", err)
+		return nil, fmt.Errorf("tokens: %w", err)
 	}
 	defer f.Close()
-	t, line, err := parseTokens(f)
+	t, line, err := Parse(f)
 	if err != nil {
-		return nil, fmt.Errorf("beacon: %s:%d: %w", file, line, err)
+		return nil, fmt.Errorf("tokens: %s:%d: %w", file, line, err)
 	}
 	return t, nil
 }
 
-func parseTokens(r io.Reader) (*Tokens, int, error) {
-	t := &Tokens{}
-	n := 0
+// Parse reads what a token file holds. Line is that of the error.
+func Parse(r io.Reader) (t *Tokens, line int, err error) {
+	t = &Tokens{}
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		n++
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
+		line++
+		text := strings.TrimSpace(lines.Text())
+		if text == "" || text[0] == '#' {
 			continue
 		}
-		words := strings.Fields(line)
-		if len(words) != 2 {
-			return nil, n, fmt.Errorf("%d words (want an id and a token)", len(words))
+		words := strings.Fields(text)
+		if len(words) != 3 {
+			return nil, line, fmt.Errorf("%d words (want a role, an id and a token)", len(words))
 		}
-		if len(words[1]) < minToken {
-			return nil, n, fmt.Errorf("the token of %s has %d characters (want at least %d)", words[0], len(words[1]), minToken)
+		role, id, token := Role(words[0]), words[1], words[2]
+		if !slices.Contains(roles, role) {
+			return nil, line, fmt.Errorf("role %q (want one of %v)", role, roles)
 		}
-		t.ids = append(t.ids, words[0])
-		t.hashes = append(t.hashes, sha256.Sum256([]byte(words[1])))
+		if len(token) < least {
+			return nil, line, fmt.Errorf("the token of %s %s has %d characters (want at least %d)", role, id, len(token), least)
+		}
+		e := entry{role, id, sha256.Sum256([]byte(token))}
+		if slices.ContainsFunc(t.all, func(o entry) bool { return o.hash == e.hash }) {
+			return nil, line, fmt.Errorf("the token of %s %s is another's too", role, id)
+		}
+		t.all = append(t.all, e)
 	}
-	return t, n, lines.Err()
+	return t, line, lines.Err()
 }
 
-// Identify returns the id that the request's token belongs to. How long it
-// takes does not depend on the token.
-func (t *Tokens) Identify(r *http.Request) (id string, ok bool) {
+// Identify returns whose token the request bears. How long it takes does not
+// depend on the token.
+func (t *Tokens) Identify(r *http.Request) (role Role, id string, ok bool) {
 	if t == nil {
-		return "", false
+		return "", "", false
 	}
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(kind, "Bearer") {
-		return "", false
+		return "", "", false
 	}
 	hash := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	for i := range t.hashes {
-		if subtle.ConstantTimeCompare(hash[:], t.hashes[i][:]) == 1 {
-			id, ok = t.ids[i], true
+	for i := range t.all {
+		if e := &t.all[i]; subtle.ConstantTimeCompare(hash[:], e.hash[:]) == 1 {
+			role, id, ok = e.role, e.id, true
 		}
 	}
+	return role, id, ok
+}
+
+// Allow returns the id of the request's token if its role is one of some, and
+// otherwise answers: 401 without a known token, 403 with one of another role.
+func (t *Tokens) Allow(w http.ResponseWriter, r *http.Request, some ...Role) (id string, ok bool) {
+	role, id, ok := t.Identify(r)
+	switch {
+	case !ok:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		http.Error(w, "want a bearer token of role "+join(some), http.StatusUnauthorized)
+	case !slices.Contains(some, role):
+		http.Error(w, fmt.Sprintf("the token is of role %s (want %s)", role, join(some)), http.StatusForbidden)
+		ok = false
+	}
 	return id, ok
+}
+
+func join(some []Role) string {
+	var words []string
+	for _, r := range some {
+		words = append(words, string(r))
+	}
+	return strings.Join(words, " or ")
+}
+
+// Read reads the one token in a file, as its holder has it.
+func Read(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("tokens: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if len(token) < least || strings.ContainsAny(token, " \t\r\n") {
+		return "", fmt.Errorf("tokens: %s: want one token of at least %d characters, and nothing else", file, least)
+	}
+	return token, nil
 }
