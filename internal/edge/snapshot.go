@@ -25,6 +25,8 @@ type Snapshot struct {
 
 	Orders     []Order     `json:"orders,omitempty"`
 	Catchments []Catchment `json:"catchments,omitempty"`
+
+	Challenges []Challenge `json:"challenges,omitempty"`
 }
 
 // Policy holds what is tuned once for the whole fleet. Zero values stand for
@@ -159,4 +161,12 @@ type Catchment struct {
 	Scheme Scheme  `json:"scheme"` // global or regional
 	PoP    PoPID   `json:"pop"`
 	Share  float64 `json:"share"` // 0 to 1
+}
+
+// Challenge is a TXT record set that name servers answer with, so that a
+// certificate authority sees that the name is ours (RFC 8555, section 8.4).
+type Challenge struct {
+	Name   string    `json:"name"`   // lower case, without the trailing dot: "_acme-challenge.www.edge.example.net"
+	Values []string  `json:"values"` // one record each
+	Until  time.Time `json:"until,omitzero"`
 }

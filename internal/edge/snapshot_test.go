@@ -37,6 +37,7 @@ func TestSnapshotJSON(t *testing.T) {
 		Weights:    []Weight{{Service: "www.edge.example", PoP: "iad", Weight: 2}},
 		Orders:     []Order{{CellKey: cell, PoPs: []Latency{{PoP: "iad", RTT: 18.7, Samples: 52}}}},
 		Catchments: []Catchment{{CellKey: cell, Scheme: Global, PoP: "iad", Share: 1}},
+		Challenges: []Challenge{{Name: "_acme-challenge.edge.example", Values: []string{"x"}, Until: at}},
 	}
 	data, err := json.Marshal(&s)
 	if err != nil {

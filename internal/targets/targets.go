@@ -36,16 +36,26 @@ type candidate struct {
 	km     float64 // +Inf: unknown
 }
 
+// Schemes returns the schemes that a fleet can be reached by, and that are
+// compared.
+func Schemes(f *edge.Fleet) []edge.Scheme {
+	all := []edge.Scheme{edge.Unicast}
+	if slices.ContainsFunc(f.VIPs, func(v edge.VIP) bool { return v.ID == edge.VIPID(edge.Global) }) {
+		all = append(all, edge.Global)
+	}
+	if len(f.Regions) > 0 {
+		all = append(all, edge.Regional)
+	}
+	return all
+}
+
 // From returns what page views from a place choose from: each scheme under
 // comparison, and candidate PoPs by their own names. PoPs without an address
 // of their own cannot be probed.
 func From(f *edge.Fleet, place edge.Place) *Choice {
-	c := &Choice{schemes: []edge.Target{edge.Target(edge.Unicast)}, placed: place.HasCoord()}
-	if slices.ContainsFunc(f.VIPs, func(v edge.VIP) bool { return v.ID == edge.VIPID(edge.Global) }) {
-		c.schemes = append(c.schemes, edge.Target(edge.Global))
-	}
-	if len(f.Regions) > 0 {
-		c.schemes = append(c.schemes, edge.Target(edge.Regional))
+	c := &Choice{placed: place.HasCoord()}
+	for _, s := range Schemes(f) {
+		c.schemes = append(c.schemes, edge.Target(s))
 	}
 	for i := range f.PoPs {
 		if p := &f.PoPs[i]; len(p.Unicast) > 0 {
