@@ -71,6 +71,15 @@ func (x Explanation) String() string {
 	return b.String()
 }
 
+// Line renders the explanation in one line: the place, the answer and why.
+func (x Explanation) Line() string {
+	place := "in no known place"
+	if x.Known.IsValid() {
+		place = "in " + placeText(&x.Place)
+	}
+	return fmt.Sprintf("%v %s: %s (%s); scope %v", x.Client, place, x.Answer.Reason(), strings.Join(x.Why, "; "), x.Scope)
+}
+
 func (c *Candidate) text() string {
 	parts := []string{string(c.PoP)}
 	if c.RTT > 0 {

@@ -1,0 +1,5 @@
+//go:build race
+
+package authdns
+
+const raceEnabled = true
