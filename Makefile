@@ -3,7 +3,7 @@ TOOL     := go tool -modfile=tools/go.mod
 FUZZTIME ?= 5s
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build bench lint fix web fuzz race lab golden setup-build setup-test
+.PHONY: help demo test build bench bench-dns lint fix web fuzz race lab golden setup-build setup-test setup-dns
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ web: ## rebuild the committed browser scripts from web/
 bench: setup-test ## every figure in the docs, as ratios measured in one run
 	@bench/run
 
+bench-dns: setup-dns build ## what a DNS query costs against gdnsd, Knot and PowerDNS, in one run
+	@go run ./bench/dns
+
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	tools/fuzz $(FUZZTIME)
 
@@ -48,3 +51,6 @@ setup-build:
 
 setup-test:
 	@tools/setup test
+
+setup-dns:
+	@tools/setup dns
