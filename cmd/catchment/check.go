@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
+	"catchment/internal/authdns"
 	"catchment/internal/edge"
 	"catchment/internal/fleet"
 	"catchment/internal/pop"
@@ -15,10 +17,11 @@ func checkCommand() command {
 }
 
 func runCheck(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "check", "check [--url URL]... [FILE]...",
-		"Validates fleet files and says everything that is wrong, with line and path. With\n--url it asks for a URL from outside, as browsers would, and says what is missing or\nwrong about the answer; a fleet file given with it adds what its PoPs and VIPs imply.\nThe exit status is 3 when something was refused, 1 when a file or URL could not be\nread.")
+	fs := newFlags(io, "check", "check [--url URL]... [--zone ZONEFILE] [FILE]...",
+		"Validates fleet files and says everything that is wrong, with line and path. With\n--url it asks for a URL from outside, as browsers would, and says what is missing or\nwrong about the answer; a fleet file given with it adds what its PoPs and VIPs imply.\nWith --zone it also says whether 'catchment dns' can answer for the fleet's zone.\nThe exit status is 3 when something was refused, 1 when a file or URL could not be\nread.")
 	var urls stringList
 	fs.Var(&urls, "url", "`URL` of a small object of a front end, such as https://global-1.probe.edge.example.net/o; repeatable")
+	zone := fs.String("zone", "", "zone `file` (RFC 1035) of the zone of the one FILE given")
 	var files []string
 	for len(args) > 0 { // flags may follow files
 		if err := parse(fs, args); err != nil {
@@ -31,6 +34,8 @@ func runCheck(ctx context.Context, io stdio, args []string) error {
 	switch {
 	case len(files)+len(urls) == 0:
 		return usagef(fs, "want a FILE or --url")
+	case *zone != "" && len(files) != 1:
+		return usagef(fs, "with --zone there is one FILE, the fleet whose zone it is")
 	case len(files) > 1 && len(urls) > 0:
 		return usagef(fs, "with --url there can be one FILE only, the fleet of the URL's PoPs")
 	}
@@ -47,6 +52,16 @@ func runCheck(ctx context.Context, io stdio, args []string) error {
 		default:
 			world = f
 			fmt.Fprintf(io.out, "%s: ok: %s\n", file, inventory(f))
+		}
+	}
+	if *zone != "" && world != nil {
+		err := checkZone(*zone, world)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+			failed = append(failed, err)
+		} else if err != nil {
+			refused = append(refused, err)
+		} else {
+			fmt.Fprintf(io.out, "%s: ok: zone %s\n", *zone, world.Zone)
 		}
 	}
 	for _, url := range urls {
@@ -73,6 +88,22 @@ func runCheck(ctx context.Context, io stdio, args []string) error {
 		return &refusedError{errors.Join(append(refused, failed...)...)}
 	}
 	return errors.Join(failed...)
+}
+
+// checkZone says what keeps a name server from answering for the zone of f.
+func checkZone(file string, f *edge.Fleet) error {
+	zone, err := readZone(file, f)
+	if err != nil {
+		return err
+	}
+	steered, err := newSteering(&edge.Snapshot{Fleet: f}, nil)
+	if err != nil {
+		return err
+	}
+	if err := zone.Check(f.Probe, authdns.State{Steering: steered}); err != nil {
+		return fmt.Errorf("%s:\n%w", file, err)
+	}
+	return nil
 }
 
 // inventory says what f holds, in one line.

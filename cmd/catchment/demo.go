@@ -34,9 +34,9 @@ func demoCommand() command {
 const demoReserve = 1 << 20
 
 type demoFlags struct {
-	listen, data, from string
-	views, days        int
-	level              slog.Level
+	listen, dns, data, from string
+	views, days             int
+	level                   slog.Level
 }
 
 func (f *demoFlags) parse(std stdio, args []string) error {
@@ -44,6 +44,7 @@ func (f *demoFlags) parse(std stdio, args []string) error {
 		"Runs 18 PoPs on a generated Internet, the collector and a page on ports of\n"+
 			"127.0.0.1, with two weeks of page views. Open the address that it prints.")
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`address` of the page")
+	fs.StringVar(&f.dns, "dns", "127.0.0.1:0", "`address` of the name server, UDP and TCP")
 	fs.StringVar(&f.data, "data", "", "`directory` to keep the data in; empty: a temporary one")
 	fs.StringVar(&f.from, "from", "BR", "`place` where the demo puts you: a country (BR) or a subdivision (US-AZ)")
 	fs.IntVar(&f.views, "views", 5_000_000, "page views of the past to start with, at least")
@@ -126,6 +127,10 @@ func runDemo(ctx context.Context, std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	names, err := demoDNS(f.dns, world, log, reg)
+	if err != nil {
+		return err
+	}
 	public := &node.HTTP{Addr: f.listen, Server: beacon.Server(handler, log)}
 	if err := public.Listen(); err != nil {
 		return err
@@ -133,8 +138,11 @@ func runDemo(ctx context.Context, std stdio, args []string) error {
 	fmt.Fprintf(std.out, "Open  http://%s/  (Ctrl-C ends the demo)\n", public.ListenAddr())
 	fmt.Fprintf(std.err, "The data is in %s; in another terminal, meanwhile:\n  %s report assignment --data %s --by country\n",
 		dir, os.Args[0], dir)
+	at := names.Addrs()[0]
+	fmt.Fprintf(std.err, "Where DNS sends you, and why:\n  dig @%s -p %d whoami.%s TXT +short +subnet=%v\n", at.Addr(), at.Port(), fl.Zone, visitor.Prefix())
 	services = append(services,
 		node.Named{Name: "page", Service: public},
+		node.Named{Name: "dns", Service: names},
 		node.Named{Name: "traffic", Service: node.Func(func(ctx context.Context) error { return traffic.run(ctx, std) })})
 	return node.Run(ctx, log, services...)
 }

@@ -44,11 +44,14 @@ func commands() []command {
 	return []command{
 		demoCommand(),
 		serveCommand(),
+		dnsCommand(),
 		popCommand(),
+		explainCommand(),
 		reportCommand(),
 		importCommand(),
 		exportCommand(),
 		checkCommand(),
+		keygenCommand(),
 		simCommand(),
 	}
 }

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"catchment/internal/certs"
 	"catchment/internal/edge"
-	"catchment/internal/fleet"
+	"catchment/internal/health"
 	"catchment/internal/node"
 	"catchment/internal/pop"
 )
@@ -17,19 +20,20 @@ func popCommand() command {
 }
 
 func runPoP(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "pop", "pop --pop ID --fleet FILE [flags]",
-		"Serves /o, /slow, /big and /healthz, and names the PoP in every answer. The\nfleet file is read again on SIGHUP, certificates when their files change.")
+	fs := newFlags(io, "pop", "pop --pop ID --follow URL --token-file FILE --data DIR | --fleet FILE [flags]",
+		"Serves /o, /slow, /big and /healthz, and names the PoP in every answer. With\n--follow it takes the fleet from the control node, runs the PoP's health checks and\nreports them there. A fleet file is read again on SIGHUP, certificates when their\nfiles change.")
 	var (
-		id         = fs.String("pop", "", "`id` of this PoP in the fleet file (required)")
-		fleetFile  = fs.String("fleet", "", "fleet `file` (required)")
+		id         = fs.String("pop", "", "`id` of this PoP in the fleet (required)")
 		admin      = fs.String("admin", "127.0.0.1:9101", "`address` of metrics, health and pprof; it has no authentication")
 		conns      = fs.Int("max-connections", 10_000, "connections that may be open at a time")
 		plain      stringList
 		secure     stringList
 		cert, key  stringList
 		proxies    prefixList
+		from       sourceFlags
 		logAtLeast slog.Level
 	)
+	from.register(fs)
 	fs.Var(&plain, "listen", "`address` for HTTP, such as :80; several with commas, or repeated; :80 if no address is given at all")
 	fs.Var(&secure, "listen-tls", "`address` for HTTPS, such as :443; several with commas, or repeated")
 	fs.Var(&cert, "tls-cert", "certificate chain `file`, PEM; repeatable, the preferred first")
@@ -46,8 +50,8 @@ func runPoP(ctx context.Context, io stdio, args []string) error {
 	switch {
 	case fs.NArg() > 0:
 		return usagef(fs, "unexpected argument %q", fs.Arg(0))
-	case *id == "" || *fleetFile == "":
-		return usagef(fs, "--pop and --fleet are required")
+	case *id == "":
+		return usagef(fs, "--pop is required")
 	case len(cert) != len(key):
 		return usagef(fs, "there are %d of --tls-cert and %d of --tls-key: they go together", len(cert), len(key))
 	case len(secure) > 0 && len(cert) == 0:
@@ -57,41 +61,92 @@ func runPoP(ctx context.Context, io stdio, args []string) error {
 	case *conns < 1:
 		return usagef(fs, "--max-connections: %d is not at least 1", *conns)
 	}
+	if err := from.check(fs); err != nil {
+		return err
+	}
 	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: logAtLeast}))
 	reg := node.NewRegistry()
 
-	world, err := fleet.Load(*fleetFile)
-	if err != nil {
-		return &refusedError{err}
-	}
-	if _, ok := world.PoP(edge.PoPID(*id)); !ok {
-		return usagef(fs, "--pop: %q is not in %s, which has %s", *id, *fleetFile, popIDs(world))
-	}
 	cfg := pop.Config{
-		PoP: edge.PoPID(*id), Fleet: world, Listeners: listeners, TrustedProxies: proxies,
+		PoP: edge.PoPID(*id), Listeners: listeners, TrustedProxies: proxies,
 		Limits: pop.Limits{Connections: *conns},
 	}
 	for i := range cert {
 		cfg.KeyPairs = append(cfg.KeyPairs, certs.Pair{Cert: cert[i], Key: key[i]})
 	}
-	server, err := pop.New(cfg, log, reg)
-	if err != nil {
-		return err
-	}
+	p := &popProcess{cfg: cfg, log: log, reg: reg}
 	adminServer := node.NewAdmin(*admin, reg, func() error { return nil }, nil)
 	if err := adminServer.Listen(); err != nil {
 		return err
 	}
-	if err := server.Listen(); err != nil {
+	early := node.Start(adminServer) // there may be no snapshot for long, which must be seen
+	defer early.Close()
+	client, err := from.connect()
+	if err != nil {
 		return err
 	}
+	snapshots, err := from.open(ctx, client, log, reg, p.apply)
+	if ctx.Err() != nil {
+		return nil // stopped while it waited
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.server.Listen(); err != nil {
+		return err
+	}
+	services := []node.Named{
+		{Name: "admin", Service: early},
+		{Name: "snapshots", Service: snapshots},
+		{Name: "objects", Service: p.server},
+	}
+	if client != nil {
+		reporter, err := health.NewReporter(cfg.PoP, 0, client, log, reg)
+		if err != nil {
+			return err
+		}
+		p.report(reporter)
+		services = append(services, node.Named{Name: "health", Service: reporter})
+	}
 	log.Info("listening", "admin", adminServer.ListenAddr().String(), "pop", *id)
-	return node.Run(
-		ctx, log,
-		node.Named{Name: "admin", Service: adminServer},
-		node.Named{Name: "fleet", Service: reloadFleet(*fleetFile, log, server.SetFleet)},
-		node.Named{Name: "objects", Service: server},
-	)
+	return node.Run(ctx, log, services...)
+}
+
+// popProcess hands snapshots to the parts of the process.
+type popProcess struct {
+	cfg      pop.Config
+	log      *slog.Logger
+	reg      prometheus.Registerer
+	server   *pop.Server // made with the first snapshot
+	reporter *health.Reporter
+	fleet    *edge.Fleet
+}
+
+// apply is called before the process runs, and then by one goroutine of it.
+func (p *popProcess) apply(s *edge.Snapshot) (err error) {
+	if _, ok := s.Fleet.PoP(p.cfg.PoP); !ok {
+		return fmt.Errorf("--pop: %q is not in the fleet, which has %s", p.cfg.PoP, popIDs(s.Fleet))
+	}
+	if p.server == nil {
+		p.cfg.Fleet = s.Fleet
+		p.server, err = pop.New(p.cfg, p.log, p.reg)
+	} else {
+		err = p.server.SetFleet(s.Fleet)
+	}
+	if err != nil {
+		return err
+	}
+	p.fleet = s.Fleet
+	if p.reporter != nil {
+		p.reporter.SetFleet(s.Fleet)
+	}
+	return nil
+}
+
+// report adds the reporter, before the process runs.
+func (p *popProcess) report(r *health.Reporter) {
+	r.SetFleet(p.fleet)
+	p.reporter = r
 }
 
 // listenersAt returns a listener for each address; an element of list may hold

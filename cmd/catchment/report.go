@@ -30,6 +30,12 @@ const reportAbout = `Reports on stored beacons. It may run while 'catchment serv
   assignment   share of page views that reached an optimal PoP, by group and scheme
   offenders    the networks that lose the most time, where, to which PoP
   pops         whom every PoP serves under every scheme
+  resolvers    how far clients are from their resolvers, who sends ECS, and what of
+               unicast's wrong assignments that explains
+  causes       why page views did not reach an optimal PoP, by group and scheme
+
+The last two look at page views one by one, for which they need --fleet, and
+know where resolvers are by --geo and --places.
 
 Shares have 95 % intervals, clustered by client prefix. Without --since and
 --until a report is about everything that is stored.`
@@ -45,7 +51,11 @@ type reportFlags struct {
 	schemes      []edge.Scheme
 	criteria     analysis.Criteria
 	margin       float64
+	singleFlags
 }
+
+// reportKinds in the order of the help.
+var reportKinds = []string{"assignment", "offenders", "pops", "resolvers", "causes"}
 
 func runReport(ctx context.Context, io stdio, args []string) error {
 	f, err := parseReport(io, args)
@@ -70,14 +80,14 @@ func runReport(ctx context.Context, io stdio, args []string) error {
 
 func parseReport(io stdio, args []string) (*reportFlags, error) {
 	f := &reportFlags{}
-	fs := newFlags(io, "report", "report assignment|offenders|pops --data DIR [flags]", reportAbout)
+	fs := newFlags(io, "report", "report assignment|offenders|pops|resolvers|causes --data DIR [flags]", reportAbout)
 	var (
 		by, since, until, format, tolerance string
 		schemes                             stringList
 		margin                              float64
 	)
 	fs.StringVar(&f.data, "data", "", "`directory` that holds the store (required)")
-	fs.StringVar(&by, "by", "country,subdivision", "assignment: group by `keys`, some of continent, country, subdivision, asn, pop (that unicast reaches), family; empty: one group")
+	fs.StringVar(&by, "by", "country,subdivision", "assignment, resolvers (there country is the default), causes: group by `keys`, some of continent, country, subdivision, asn, pop (that unicast reaches), family, and, but for assignment, resolver (its network); empty: one group")
 	fs.IntVar(&f.limit, "limit", 50, "offenders: at most so many; 0: all")
 	fs.StringVar(&since, "since", "", "only beacons received from then on: RFC 3339, a UTC day, or how long ago (24h, 7d)")
 	fs.StringVar(&until, "until", "", "only beacons received before then")
@@ -85,6 +95,7 @@ func parseReport(io stdio, args []string) (*reportFlags, error) {
 	fs.IntVar(&f.criteria.MinSamples, "min-samples", analysis.DefaultCriteria().MinSamples, "least probes behind a PoP's latency in a cell")
 	fs.StringVar(&tolerance, "tolerance", analysis.DefaultTolerance.String(), "how much slower than the best PoP is still optimal: 0 (strict), 5ms, 10% or the larger of both")
 	fs.Float64Var(&margin, "margin", 100*analysis.DefaultMargin, "difference that a verdict takes, in `points`")
+	f.singleFlags.register(fs)
 	fs.StringVar(&format, "format", string(report.Table), "table, csv, json or markdown")
 
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -93,9 +104,12 @@ func parseReport(io stdio, args []string) (*reportFlags, error) {
 	if err := parse(fs, args); err != nil {
 		return nil, err
 	}
+	if f.kind == "resolvers" && !isSet(fs, "by") {
+		by = "country"
+	}
 	switch {
-	case !slices.Contains([]string{"assignment", "offenders", "pops"}, f.kind):
-		return nil, usagef(fs, "which report? assignment, offenders or pops comes first (got %q)", f.kind)
+	case !slices.Contains(reportKinds, f.kind):
+		return nil, usagef(fs, "which report? assignment, offenders, pops, resolvers or causes comes first (got %q)", f.kind)
 	case fs.NArg() > 0:
 		return nil, usagef(fs, "unexpected argument %q", fs.Arg(0))
 	case f.data == "":
@@ -111,10 +125,17 @@ func parseReport(io stdio, args []string) (*reportFlags, error) {
 	if err := onlyFor(fs, f.kind); err != nil {
 		return nil, err
 	}
+	if err := f.singleFlags.check(fs, f.kind); err != nil {
+		return nil, err
+	}
 	var err error
+	parseKeys := analysis.ParseKeys
+	if single(f.kind) {
+		parseKeys = analysis.ParseViewKeys
+	}
 	fail := func(name string) error { return usagef(fs, "--%s: %v", name, err) }
 	now := time.Now()
-	if f.by, err = analysis.ParseKeys(by); err != nil {
+	if f.by, err = parseKeys(by); err != nil {
 		return nil, fail("by")
 	}
 	if f.since, err = parseWhen(since, now); err != nil {
@@ -143,10 +164,13 @@ func parseReport(io stdio, args []string) (*reportFlags, error) {
 
 // onlyFor refuses flags that a report would ignore.
 func onlyFor(fs *flag.FlagSet, kind string) (err error) {
-	of := map[string]string{"by": "assignment", "margin": "assignment", "limit": "offenders"}
+	of := map[string][]string{
+		"by": {"assignment", "resolvers", "causes"}, "margin": {"assignment"}, "limit": {"offenders"},
+		"fleet": {"resolvers", "causes"}, "geo": {"resolvers", "causes"}, "places": {"resolvers", "causes"}, "far": {"resolvers"},
+	}
 	fs.Visit(func(x *flag.Flag) {
-		if want := of[x.Name]; want != "" && want != kind && err == nil {
-			err = usagef(fs, "--%s is for 'report %s'", x.Name, want)
+		if want := of[x.Name]; want != nil && !slices.Contains(want, kind) && err == nil {
+			err = usagef(fs, "--%s is for 'report %s'", x.Name, strings.Join(want, "|"))
 		}
 	})
 	return err
@@ -159,11 +183,14 @@ func (f *reportFlags) run(ctx context.Context, io stdio, engine store.Engine) er
 	}
 	bar := startProgress(io.err, "days", int64(len(days)))
 	defer bar.Finish()
-	windows := f.windows(ctx, engine, days, bar)
 	about := report.About{Criteria: f.criteria, Margin: f.margin, Since: f.since, Until: f.until, Schemes: f.schemes}
 	asked := func(s edge.Scheme) bool { return len(f.schemes) == 0 || slices.Contains(f.schemes, s) }
 	var write func() error
 	names := false
+	if single(f.kind) {
+		return f.runSingle(ctx, io, engine, days, bar, about)
+	}
+	windows := f.windows(ctx, engine, days, bar)
 	switch f.kind {
 	case "assignment":
 		r := analysis.NewAssignment(f.by)
@@ -227,19 +254,25 @@ func (f *reportFlags) days() ([]edge.Day, error) {
 func (f *reportFlags) windows(ctx context.Context, engine store.Engine, days []edge.Day, bar *pb.ProgressBar) iter.Seq[analysis.Window] {
 	return func(yield func(analysis.Window) bool) {
 		for _, day := range days {
-			q := store.Query{Since: day.Time(), Until: (day + 1).Time()}
-			if q.Since.Before(f.since) {
-				q.Since = f.since
-			}
-			if !f.until.IsZero() && f.until.Before(q.Until) {
-				q.Until = f.until
-			}
+			q := f.query(day)
 			if !yield(analysis.Window{Latencies: engine.Latencies(ctx, q), Assignments: engine.Assignments(ctx, q)}) {
 				return
 			}
 			bar.Increment()
 		}
 	}
+}
+
+// query is for what is asked of a day.
+func (f *reportFlags) query(day edge.Day) store.Query {
+	q := store.Query{Since: day.Time(), Until: (day + 1).Time()}
+	if q.Since.Before(f.since) {
+		q.Since = f.since
+	}
+	if !f.until.IsZero() && f.until.Before(q.Until) {
+		q.Until = f.until
+	}
+	return q
 }
 
 // explainNothing says on stderr why a report is empty and what to do.

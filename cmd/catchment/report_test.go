@@ -212,7 +212,7 @@ func TestReportUsage(t *testing.T) {
 	f("xml", "pops", "--data", "x", "--format", "xml")
 	f(`"dns"`, "pops", "--data", "x", "--scheme", "global,dns")
 	f("--since", "pops", "--data", "x", "--since", "noon")
-	f("--by is for 'report assignment'", "pops", "--data", "x", "--by", "asn")
+	f("--by is for 'report assignment|resolvers|causes'", "pops", "--data", "x", "--by", "asn")
 	f("--limit is for 'report offenders'", "assignment", "--data", "x", "--limit", "3")
 	got, err := parseReport(stdio{err: &bytes.Buffer{}}, []string{"assignment", "--data", "x", "--scheme", "global, regional", "--margin", "2.5"})
 	if err != nil || got.margin != 0.025 {

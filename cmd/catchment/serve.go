@@ -16,10 +16,12 @@ import (
 	"catchment/internal/beacon"
 	"catchment/internal/beacon/rum"
 	"catchment/internal/certs"
+	"catchment/internal/control"
 	"catchment/internal/edge"
 	"catchment/internal/fleet"
 	"catchment/internal/geo"
 	"catchment/internal/node"
+	"catchment/internal/steer"
 	"catchment/internal/store"
 	"catchment/internal/tokens"
 )
@@ -30,15 +32,15 @@ func serveCommand() command {
 
 func runServe(ctx context.Context, io stdio, args []string) error {
 	fs := newFlags(io, "serve", "serve --fleet FILE --data DIR [flags]",
-		"Hands out probe plans, collects beacons and keeps them. The fleet file is read again on SIGHUP.")
+		"Hands out probe plans, collects beacons and keeps them; publishes the snapshot that\nname servers and PoPs follow. The fleet file is read again on SIGHUP.")
 	var (
 		fleetFile = fs.String("fleet", "", "fleet `file` (required)")
 		data      = fs.String("data", "", "`directory` that holds all state (required)")
 		listen    = fs.String("listen", ":8080", "public `address`: plan, beacons, /rum.js, /healthz")
 		cert      = fs.String("tls-cert", "", "certificate `file` of the public listener; without it, plain HTTP for a TLS terminator in front")
 		key       = fs.String("tls-key", "", "private key `file` of the public listener")
-		admin     = fs.String("admin", "127.0.0.1:9100", "`address` of metrics, health and pprof; it has no authentication")
-		control   = fs.String("control", "", "`address` of the control listener, TLS: relayed beacons; empty: none")
+		admin     = fs.String("admin", "127.0.0.1:9100", "`address` of metrics, health and pprof, which have no authentication, and of /api/v1, which has")
+		ctlAddr   = fs.String("control", "", "`address` of the control listener, TLS: snapshots, reports, relayed beacons; empty: none")
 		ctlCert   = fs.String("control-cert", "", "certificate `file` of the control listener")
 		ctlKey    = fs.String("control-key", "", "private key `file` of the control listener")
 		tokenFile = fs.String("tokens", "", "`file` with a line \"ROLE ID TOKEN\" for each relay, name server, PoP and operator")
@@ -49,6 +51,9 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		keepV6    = fs.Int("keep-v6", 48, "bits of IPv6 client addresses that are kept, 16 to 58")
 		planTTL   = fs.Duration("plan-ttl", 5*time.Minute, "how long after it was handed out a plan may be used")
 		needPlan  = fs.Bool("require-plan", false, "refuse beacons that name no plan instead of flagging them")
+		shedLow   = fs.Float64("shed-low", 0, "`share` of its capacity from which on a PoP sheds by load, such as 0.8; with --shed-high")
+		shedHigh  = fs.Float64("shed-high", 0, "`share` of its capacity at which a PoP sheds everything, such as 1.2; 0: no PoP sheds by itself")
+		measured  = fs.Int("measured-days", 7, "UTC `days`, today among them, whose beacons tell steering how far PoPs are; 0: none, only distance does")
 		proxies   prefixList
 		places    placeFlags
 		level     slog.Level
@@ -66,8 +71,12 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		return usagef(fs, "--fleet and --data are required")
 	case (*cert == "") != (*key == ""):
 		return usagef(fs, "--tls-cert and --tls-key go together")
-	case *control != "" && (*ctlCert == "" || *ctlKey == "" || *tokenFile == ""):
+	case *ctlAddr != "" && (*ctlCert == "" || *ctlKey == "" || *tokenFile == ""):
 		return usagef(fs, "--control needs --control-cert, --control-key and --tokens")
+	case *measured < 0:
+		return usagef(fs, "--measured-days: want 0 or more")
+	case (*shedLow != 0 || *shedHigh != 0) && !(*shedLow > 0 && *shedHigh > *shedLow):
+		return usagef(fs, "--shed-low and --shed-high go together: want 0 < low < high")
 	}
 	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level}))
 	reg := node.NewRegistry()
@@ -105,8 +114,17 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	steering := control.Config{Dir: *data, Places: db, Tokens: cfg.Tokens}
+	if *shedHigh > 0 {
+		steering.Sheds = &steer.Watermarks{Low: *shedLow, High: *shedHigh}
+	}
+	plane, err := control.New(steering, world, log, reg)
+	if err != nil {
+		return err
+	}
+	defer plane.Close()
 
-	services := []node.Named{{Name: "store", Service: beacons}, {Name: "places", Service: db}}
+	services := []node.Named{{Name: "store", Service: beacons}, {Name: "places", Service: db}, {Name: "control plane", Service: plane}}
 	listenOn := func(name, addr, certFile, keyFile string, h http.Handler) (*node.HTTP, error) {
 		server := &node.HTTP{Addr: addr, Server: beacon.Server(h, log)}
 		if certFile != "" {
@@ -123,31 +141,50 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		services = append(services, node.Named{Name: name, Service: server})
 		return server, nil
 	}
-	adminServer := node.NewAdmin(*admin, reg, beacons.Healthy, nil)
+	if *measured > 0 {
+		services = append(services, node.Named{Name: "measurements", Service: measureFleet(*data, *measured, plane, log)})
+	}
+	adminServer := node.NewAdmin(*admin, reg, beacons.Healthy, plane.API())
 	if err := adminServer.Listen(); err != nil {
 		return err
 	}
 	services = append(services, node.Named{Name: "admin", Service: adminServer})
-	if *control != "" {
-		if _, err := listenOn("control", *control, *ctlCert, *ctlKey, collector.RelayHandler()); err != nil {
+	at := []any{"admin", adminServer.ListenAddr().String()}
+	if *ctlAddr != "" {
+		server, err := listenOn("control", *ctlAddr, *ctlCert, *ctlKey, controlHandler(plane, collector))
+		if err != nil {
 			return err
 		}
+		server.Server.RegisterOnShutdown(plane.Release)
+		at = append(at, "control", server.ListenAddr().String())
 	}
 	public, err := listenOn("public", *listen, *cert, *key, collector.Handler())
 	if err != nil {
 		return err
 	}
 	services = append(services, node.Named{Name: "fleet", Service: reloadFleet(*fleetFile, log, func(f *edge.Fleet) error {
+		if err := plane.SetFleet(f); err != nil {
+			return err
+		}
 		collector.SetFleet(f)
 		return nil
 	})})
 
-	log.Info("listening", "public", public.ListenAddr().String(), "admin", adminServer.ListenAddr().String(),
-		"data", *data, "pops", len(world.PoPs))
+	log.Info("listening", append(at, "public", public.ListenAddr().String(), "data", *data, "pops", len(world.PoPs))...)
 	if len(places.files) == 0 && places.overrides == "" {
 		log.Warn("no places: reports will not know where clients are; give --geo or --places")
 	}
 	return node.Run(ctx, log, services...)
+}
+
+// controlHandler is what the control listener carries.
+func controlHandler(plane *control.Control, collector *beacon.Collector) http.Handler {
+	mux := http.NewServeMux()
+	for _, path := range []string{"/v1/snapshot", "/v1/health", "/v1/probes"} {
+		mux.Handle(path, plane.Handler())
+	}
+	mux.Handle("/", collector.ControlHandler())
+	return mux
 }
 
 // openPlanKeys returns the keys in DATA/keys/plan.key, made at first start.

@@ -16,6 +16,7 @@ func simCommands() []command {
 		simRun(),
 		simWhatIf(),
 		simBeacons(),
+		simPlaces(),
 		simExplain(),
 		simGenerate(),
 		simImport(),

@@ -5,7 +5,7 @@
 // A beacon comes in by one of three ways, all through the same decoder:
 //
 //	browsers  POST /v1/beacons   Collector.Handler
-//	relays    POST /v1/relay     Collector.RelayHandler, NDJSON, authenticated
+//	relays    POST /v1/relay     Collector.ControlHandler, NDJSON, authenticated
 //	files     catchment import   Importer, NDJSON
 //
 // It is answered, or counted as imported, only once the Sink has made it

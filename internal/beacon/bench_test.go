@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -114,4 +115,29 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkAskers fills the table of who asked to the brim and looks plans up
+// in it: bytes are those of all of it, for each plan.
+func BenchmarkAskers(b *testing.B) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	now := time.Unix(1_790_000_000, 0)
+	a := newAskers(askersMost, func(int) {})
+	seeds := make([]seed, askersMost)
+	for i := range seeds {
+		seeds[i] = newSeed(now, uint64(i)*0x9e3779b97f4a7c15)
+		a.note(seeds[i], asker{at: 1, rank: rankOther}, now)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	i := 0
+	for b.Loop() {
+		i = (i + 7919) % len(seeds)
+		a.of(seeds[i])
+	}
+	held := after.HeapAlloc - before.HeapAlloc - uint64(len(seeds)*len(seed{}))
+	b.ReportMetric(float64(held)/(1<<20), "MiB")
+	runtime.KeepAlive(a)
 }

@@ -55,9 +55,14 @@ func locate(b *edge.Beacon, places Places, continentOf func(country string) (str
 		b.Place.Continent, _ = continentOf(b.Place.Country)
 	}
 	b.Client = keep.cut(b.Client)
-	b.Resolver.ECS = keep.cut(b.Resolver.ECS)
+	keep.cutResolver(b)
+}
+
+// cutResolver cuts what the resolver of b tells about the client.
+func (p Prefixes) cutResolver(b *edge.Beacon) {
+	b.Resolver.ECS = p.cut(b.Resolver.ECS)
 	if b.Client.Contains(b.Resolver.Addr.Addr()) { // a resolver at home is the client's address
-		b.Resolver.Addr = keep.cut(b.Resolver.Addr)
+		b.Resolver.Addr = p.cut(b.Resolver.Addr)
 	}
 }
 

@@ -33,7 +33,7 @@ type Config struct {
 
 	ContinentOf func(country string) (string, bool) // completes places that relays send; may be nil
 
-	Tokens  *tokens.Tokens          // of relays, who may POST /v1/relay; nil: nobody
+	Tokens  *tokens.Tokens          // of relays and name servers, for ControlHandler; nil: nobody
 	Assets  map[string]http.Handler // more on the public listener, by path: "/rum.js"
 	Healthy func() error            // why /healthz is 503; nil: never
 }
@@ -53,6 +53,8 @@ type Collector struct {
 	rng     *rand.Rand
 	state   atomic.Pointer[state]
 	intakes sync.Pool // of *intake
+	askers  *askers
+	asking  chan *askedDecoder // as many as may read a batch of nonces at a time
 
 	inFlight   atomic.Int64
 	warnedSink atomic.Int64 // Unix time of the last warning
@@ -95,12 +97,17 @@ func New(cfg Config, fleet *edge.Fleet, places Places, sink Sink, log *slog.Logg
 	}
 	c.stager, _ = sink.(stager)
 	c.intakes.New = func() any { return new(intake) }
+	c.asking = make(chan *askedDecoder, maxAsking)
+	for range maxAsking {
+		c.asking <- &askedDecoder{}
+	}
 	c.beacons, err3 = newLimiter(cfg.BeaconLimit)
 	c.plans, err4 = newLimiter(cfg.PlanLimit)
 	c.metrics, err5 = newMetrics(reg, func() float64 { return float64(c.inFlight.Load()) })
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
+	c.askers = newAskers(askersMost, func(n int) { c.metrics.forgotten.Add(float64(n)) })
 	c.SetFleet(fleet)
 	return c, nil
 }

@@ -96,15 +96,18 @@ func (c *Collector) complete(beacons []*edge.Beacon, r *http.Request, from origi
 	}
 	prefix := c.cfg.Keep.cut(whole(from.addr))
 	for i, b := range beacons {
+		var asked edge.Resolver
 		switch {
 		case b.Plan != "":
-			if !c.cfg.Keys.VerifyPlan(b.Plan, now) {
+			plan, ok := c.cfg.Keys.planSeed(b.Plan, now)
+			if !ok {
 				ref := refuse(http.StatusBadRequest, ReasonPlan, "not a plan of this collector, or over an hour old")
 				if ref.Field = "plan"; len(beacons) > 1 {
 					ref.Field = fmt.Sprintf("[%d].plan", i)
 				}
 				return ref
 			}
+			asked = c.askers.of(plan)
 		case c.cfg.RequirePlan:
 			ref := refuse(http.StatusBadRequest, ReasonPlan, "want a plan: GET /v1/plan")
 			ref.Field = "plan"
@@ -117,7 +120,9 @@ func (c *Collector) complete(beacons []*edge.Beacon, r *http.Request, from origi
 			c.metrics.bots.Inc()
 		}
 		Derive(b)
-		b.Received, b.Place, b.Client = received, place, prefix
+		b.Received, b.Place, b.Client, b.Resolver = received, place, prefix, asked
+		c.cfg.Keep.cutResolver(b)
+		c.metrics.joined[asked.Addr.IsValid()].Inc()
 	}
 	return nil
 }

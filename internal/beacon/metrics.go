@@ -17,6 +17,9 @@ type metrics struct {
 	seconds    prometheus.Observer
 	plans      prometheus.Counter
 	planRefuse map[Reason]prometheus.Counter
+	nonces     map[nonceResult]prometheus.Counter
+	joined     map[bool]prometheus.Counter // by whether it is known who asked
+	forgotten  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, inFlight func() float64) (*metrics, error) {
@@ -32,6 +35,14 @@ func newMetrics(reg prometheus.Registerer, inFlight func() float64) (*metrics, e
 			Name: "catchment_beacons_plans_refused_total",
 			Help: "Requests for a plan that were refused, by reason.",
 		}, []string{"reason"})
+		nonces = prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catchment_beacon_nonces_total",
+			Help: "Queries for probe names that name servers handed in: noted for the page's beacon; repeated, as a better one is known of the page; unsigned, by no key or over an hour ago; refused, as they could not be read (counted by batch).",
+		}, []string{"result"})
+		joined = prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catchment_beacon_resolver_joined_total",
+			Help: "Beacons from browsers by whether it is known which resolver asked for their probe names.",
+		}, []string{"result"})
 		seconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "catchment_beacons_request_seconds",
 			Help: "Time from the head of a request with beacons until its answer, most of it the wait for the disk.",
@@ -45,8 +56,11 @@ func newMetrics(reg prometheus.Registerer, inFlight func() float64) (*metrics, e
 			unproxied:  counter("catchment_beacons_untrusted_forwarded_total", "Requests with a forwarded-for header from a network that is not a trusted proxy's."),
 			seconds:    seconds,
 			plans:      counter("catchment_beacons_plans_issued_total", "Plans handed out."),
+			forgotten:  counter("catchment_beacon_nonces_forgotten_total", "Plans whose resolver was forgotten within 10 minutes, for want of room."),
 			rejected:   map[Reason]prometheus.Counter{},
 			planRefuse: map[Reason]prometheus.Counter{},
+			nonces:     map[nonceResult]prometheus.Counter{},
+			joined:     map[bool]prometheus.Counter{true: joined.WithLabelValues("joined"), false: joined.WithLabelValues("none")},
 		}
 	)
 	for _, r := range reasons {
@@ -55,12 +69,15 @@ func newMetrics(reg prometheus.Registerer, inFlight func() float64) (*metrics, e
 	for _, r := range []Reason{ReasonCap, ReasonMethod} {
 		m.planRefuse[r] = planRefused.WithLabelValues(string(r))
 	}
+	for _, r := range nonceResults {
+		m.nonces[r] = nonces.WithLabelValues(string(r))
+	}
 	if reg == nil {
 		return m, nil
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.accepted, m.duplicates, m.bots, m.unproxied, m.plans, rejected, planRefused, seconds,
+		m.accepted, m.duplicates, m.bots, m.unproxied, m.plans, rejected, planRefused, seconds, nonces, joined, m.forgotten,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "catchment_beacons_in_flight",
 			Help: "Requests with beacons that are being read or wait to become durable.",

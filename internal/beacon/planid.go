@@ -95,21 +95,27 @@ func decode(dst []byte, s string) bool {
 // that was issued within the last hour. Only the spelling that was issued is
 // valid: ids are joined on.
 func (k *Keys) VerifyPlan(id string, now time.Time) bool {
+	_, ok := k.planSeed(id, now)
+	return ok
+}
+
+// planSeed is VerifyPlan, and returns the plan's seed.
+func (k *Keys) planSeed(id string, now time.Time) (s seed, ok bool) {
 	var b [idBytes]byte
 	if !decode(b[:], id) || strings.ToLower(id) != id {
-		return false
+		return s, false
 	}
-	s := seed(b[:seedBytes])
+	s = seed(b[:seedBytes])
 	if !s.fresh(now) {
-		return false
+		return s, false
 	}
 	for _, m := range k.macs {
 		mac := m.sum("plan", s[:])
 		if subtle.ConstantTimeCompare(mac[:], b[seedBytes:]) == 1 {
-			return true
+			return s, true
 		}
 	}
-	return false
+	return s, false
 }
 
 // Nonce is what the leftmost label of a probe name says.
@@ -125,25 +131,44 @@ type Nonce struct {
 // not sign the nonce for this target, or over an hour ago.
 func (k *Keys) VerifyNonce(label string, now time.Time) (Nonce, bool) {
 	cut := strings.LastIndexByte(label, '-')
-	if cut < 0 || len(label) > 63 { // RFC 1035, section 2.3.4
+	if cut < 0 || len(label) > maxDNSLabel {
 		return Nonce{}, false
 	}
-	var b [nonceBytes]byte
-	if !decode(b[:], label[cut+1:]) {
-		return Nonce{}, false
-	}
-	s := seed(b[:seedBytes])
-	if !s.fresh(now) {
+	n, ok := decodeNonce(label[cut+1:], now)
+	if !ok {
 		return Nonce{}, false
 	}
 	target := strings.ToLower(label[:cut])
+	i := k.signed(&n, target)
+	if i < 0 {
+		return Nonce{}, false
+	}
+	s := n.seed()
+	return Nonce{Plan: k.planID(i, s), Target: target, Index: int(n[seedBytes]), Issued: s.issued()}, true
+}
+
+// rawNonce is a nonce as bytes.
+type rawNonce [nonceBytes]byte
+
+func (n *rawNonce) seed() seed { return seed(n[:seedBytes]) }
+
+// decodeNonce reads a nonce, in any letter case, of a plan that may still be
+// used. Who signed it is not looked at.
+func decodeNonce(text string, now time.Time) (n rawNonce, ok bool) {
+	ok = decode(n[:], text) && n.seed().fresh(now)
+	return n, ok
+}
+
+// signed returns the index of the key that signed the nonce for a target's
+// label, or -1.
+func (k *Keys) signed(n *rawNonce, target string) int {
 	for i, m := range k.macs {
-		mac := m.sum("nonce", b[:seedBytes+1], []byte(target))
-		if subtle.ConstantTimeCompare(mac[:], b[seedBytes+1:]) == 1 {
-			return Nonce{Plan: k.planID(i, s), Target: target, Index: int(b[seedBytes]), Issued: s.issued()}, true
+		mac := m.sum("nonce", n[:seedBytes+1], []byte(target))
+		if subtle.ConstantTimeCompare(mac[:], n[seedBytes+1:]) == 1 {
+			return i
 		}
 	}
-	return Nonce{}, false
+	return -1
 }
 
 // Label returns the DNS label by which a target is probed, without nonce:

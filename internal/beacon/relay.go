@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-
 	"catchment/internal/tokens"
 )
 
@@ -37,43 +35,29 @@ type RefusedLine struct {
 	Error
 }
 
-// RelayHandler serves POST /v1/relay for authenticated relays, on the control
-// listener: NDJSON of beacons with client and received, maybe place and
-// resolver; Content-Encoding gzip or none. Lines that are refused do not stop
-// the others. The status is 200 when the whole body was read and every good
-// line is durable; else the request may be sent again whole, since duplicates
-// are dropped: 401, 413, 415, or 503 with Retry-After, and, from 413 on, with
-// what was accepted until then.
-func (c *Collector) RelayHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/v1/relay" {
-			http.NotFound(w, r)
-			return
-		}
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, "want POST", http.StatusMethodNotAllowed)
-			return
-		}
-		if role, _, ok := c.cfg.Tokens.Identify(r); !ok || role != tokens.Relay {
-			c.metrics.rejected[ReasonAuth].Inc()
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			refuse(http.StatusUnauthorized, ReasonAuth, "want a bearer token of a relay").write(w)
-			return
-		}
-		now := time.Now()
-		c.inFlight.Add(1)
-		answer, ref := c.relay(w, r)
-		c.inFlight.Add(-1)
-		c.metrics.seconds.Observe(time.Since(now).Seconds())
-		if ref == nil {
-			writeJSON(w, http.StatusOK, &answer)
-			return
-		}
-		c.metrics.rejected[ref.Reason].Inc()
-		answer.Error = &ref.Error
-		ref.writeBody(w, &answer)
-	})
+// serveRelay serves POST /v1/relay for authenticated relays: NDJSON of beacons
+// with client and received, maybe place and resolver; Content-Encoding gzip or
+// none. Lines that are refused do not stop the others. The status is 200 when
+// the whole body was read and every good line is durable; else the request may
+// be sent again whole, since duplicates are dropped: 401, 413, 415, or 503 with
+// Retry-After, and, from 413 on, with what was accepted until then.
+func (c *Collector) serveRelay(w http.ResponseWriter, r *http.Request) {
+	if !c.allow(w, r, tokens.Relay) {
+		c.metrics.rejected[ReasonAuth].Inc()
+		return
+	}
+	now := time.Now()
+	c.inFlight.Add(1)
+	answer, ref := c.relay(w, r)
+	c.inFlight.Add(-1)
+	c.metrics.seconds.Observe(time.Since(now).Seconds())
+	if ref == nil {
+		writeJSON(w, http.StatusOK, &answer)
+		return
+	}
+	c.metrics.rejected[ref.Reason].Inc()
+	answer.Error = &ref.Error
+	ref.writeBody(w, &answer)
 }
 
 const tooMuch = "a request has at most 64 MiB, 512 MiB unpacked, and 1048576 lines"
@@ -82,22 +66,12 @@ const tooMuch = "a request has at most 64 MiB, 512 MiB unpacked, and 1048576 lin
 func (c *Collector) relay(w http.ResponseWriter, r *http.Request) (answer Relayed, ref *refusal) {
 	answer.Rejected = []RefusedLine{}
 	control := http.NewResponseController(w)
-	body := io.Reader(&bounded{r: r.Body, left: maxRelayWire})
-	switch r.Header.Get("Content-Encoding") {
-	case "", "identity":
-	case "gzip":
-		unzip, err := gzip.NewReader(body)
-		if err != nil {
-			return answer, refuse(http.StatusBadRequest, ReasonRead, "the body is not gzip")
-		}
-		defer unzip.Close()
-		body = unzip
-	default:
-		return answer, refuse(http.StatusUnsupportedMediaType, ReasonMedia, "want Content-Encoding gzip, or none")
+	body, ref := unpacked(r, maxRelayWire, maxRelayPlain)
+	if ref != nil {
+		return answer, ref
 	}
-
 	var (
-		lines = newLineReader(&bounded{r: body, left: maxRelayPlain})
+		lines = newLineReader(body)
 		dec   = Decoder{Names: c.state.Load().names}
 		batch = 0
 	)
@@ -174,25 +148,4 @@ func (c *Collector) reject(answer *Relayed, line int, err error) {
 	if len(answer.Rejected) < maxListed {
 		answer.Rejected = append(answer.Rejected, RefusedLine{line, *e})
 	}
-}
-
-// bounded is a reader that fails beyond a number of bytes, unlike
-// io.LimitedReader, which ends.
-type bounded struct {
-	r    io.Reader
-	left int64
-}
-
-var errTooMuch = errors.New("beacon: over the limit")
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left < 0 {
-		return 0, errTooMuch
-	}
-	n, err := b.r.Read(p[:min(int64(len(p)), b.left+1)])
-	b.left -= int64(n)
-	if b.left < 0 {
-		return n - 1, errTooMuch
-	}
-	return n, err
 }

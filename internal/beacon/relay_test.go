@@ -40,7 +40,7 @@ func (r *rig) relayPost(body io.Reader, header ...string) (int, Relayed) {
 		req.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	r.RelayHandler().ServeHTTP(w, req)
+	r.ControlHandler().ServeHTTP(w, req)
 	var a Relayed
 	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
 		a.Error = &Error{Detail: w.Body.String()}
@@ -127,7 +127,7 @@ func TestRelayRefuses(t *testing.T) {
 		want         int
 	}{{"GET", "/v1/relay", 405}, {"POST", "/v1/beacons", 404}} {
 		w := httptest.NewRecorder()
-		r.RelayHandler().ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
+		r.ControlHandler().ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
 		if w.Code != c.want {
 			t.Errorf("%s %s: %d", c.method, c.path, w.Code)
 		}

@@ -43,26 +43,10 @@ type assignment struct {
 	against []edge.Scheme // compared with unicast
 }
 
-func (r *assignment) groupsBy(k analysis.Key) bool { return slices.Contains(r.by, k) }
-
-func (r *assignment) names() bool { return r.groupsBy(analysis.ByASN) }
+func (r *assignment) names() bool { return slices.Contains(r.by, analysis.ByASN) }
 
 func (r *assignment) columns() []column {
-	var c []column
-	for _, k := range r.by {
-		switch k {
-		case analysis.ByCountry:
-			if !r.groupsBy(analysis.BySubdivision) {
-				c = append(c, column{title: "country"})
-			}
-		case analysis.BySubdivision:
-			c = append(c, column{title: "place"}) // US-IL: one column for the two
-		case analysis.ByASN:
-			c = append(c, column{title: "network"})
-		default:
-			c = append(c, column{title: string(k)})
-		}
-	}
+	c := groupColumns(r.by)
 	c = append(c, column{title: "views", right: true})
 	for _, s := range r.schemes {
 		c = append(c, column{string(s), "optimal %", true}, column{string(s), "p50/p90", true}, column{string(s), "wrong", false})
@@ -75,33 +59,7 @@ func (r *assignment) columns() []column {
 }
 
 func (r *assignment) people(row *analysis.Row) []string {
-	var cells []string
-	country := ""
-	for _, l := range row.Group {
-		if l.Key == analysis.ByCountry {
-			country = l.Text
-		}
-	}
-	for _, l := range row.Group {
-		text := l.Text
-		switch {
-		case l.Key == analysis.ByCountry && r.groupsBy(analysis.BySubdivision):
-			continue
-		case l.Key == analysis.BySubdivision && country != "" && text != "":
-			text = country + "-" + text
-		case l.Key == analysis.BySubdivision && country != "":
-			text = country
-		case l.Key == analysis.ByASN:
-			text = network(l.Number, r.about.Networks)
-		case l.Key == analysis.ByFamily:
-			text = "IPv" + l.Text
-		case l.Key == analysis.ByPoP && l.Text == string(edge.Failed):
-			text = "(failed)"
-		case text == "":
-			text = none
-		}
-		cells = append(cells, text)
-	}
+	cells := groupCells(r.by, row.Group, r.about.Networks)
 	cells = append(cells, grouped(row.Views))
 	for _, s := range r.schemes {
 		x := &row.Schemes[s.Index()]
@@ -139,15 +97,6 @@ func orNone(s string) string {
 		return none
 	}
 	return s
-}
-
-// network is "AS64500 Example Networks", shortened.
-func network(asn uint32, names map[uint32]string) string {
-	s := fmt.Sprintf("AS%d", asn)
-	if name := names[asn]; name != "" {
-		s += " " + name
-	}
-	return short(s, 28)
 }
 
 // titles are the columns of CSV.
@@ -206,14 +155,6 @@ func (r *assignment) name(row *analysis.Row) string {
 }
 
 func (r *assignment) json(row *analysis.Row) object {
-	group := object{}
-	for _, l := range row.Group {
-		if l.Key == analysis.ByASN || l.Key == analysis.ByFamily {
-			group = append(group, member{string(l.Key), uint64(l.Number)})
-		} else {
-			group = append(group, member{string(l.Key), l.Text})
-		}
-	}
 	schemes, differences, verdicts := object{}, object{}, object{}
 	for _, s := range r.schemes {
 		x := &row.Schemes[s.Index()]
@@ -244,7 +185,7 @@ func (r *assignment) json(row *analysis.Row) object {
 		}})
 		verdicts = append(verdicts, member{string(s), string(v)})
 	}
-	o := object{{"group", group}}
+	o := object{{"group", groupJSON(row.Group)}}
 	if r.names() {
 		o = append(o, member{"as_name", r.name(row)})
 	}

@@ -37,6 +37,9 @@ type Engine interface {
 	Assignments(ctx context.Context, q Query) iter.Seq2[*edge.Assignments, error]
 	// Latencies yields the RTTs per cell and PoP.
 	Latencies(ctx context.Context, q Query) iter.Seq2[*edge.Latencies, error]
+	// PageViews yields who asked for each page view, and what became of it:
+	// those that Assignments adds up.
+	PageViews(ctx context.Context, q Query) iter.Seq2[*edge.PageView, error]
 	// Networks returns the name of each ASN seen.
 	Networks(ctx context.Context, q Query) (map[uint32]string, error)
 	// Beacons yields whole beacons in the order of receipt.
