@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
+	"slices"
+	"strings"
 
 	"catchment/internal/authdns"
 	"catchment/internal/edge"
@@ -52,6 +55,9 @@ func runCheck(ctx context.Context, io stdio, args []string) error {
 		default:
 			world = f
 			fmt.Fprintf(io.out, "%s: ok: %s\n", file, inventory(f))
+			if advice := families(f); advice != "" {
+				fmt.Fprintf(io.err, "%s: advice: %s\n", file, advice)
+			}
 		}
 	}
 	if *zone != "" && world != nil {
@@ -104,6 +110,32 @@ func checkZone(file string, f *edge.Fleet) error {
 		return fmt.Errorf("%s:\n%w", file, err)
 	}
 	return nil
+}
+
+// families says which PoPs lack an address family that others have. Clients who
+// are steered to them find no address of that family, and some resolvers then
+// remember that for clients of other PoPs, too.
+func families(f *edge.Fleet) string {
+	var with, without [2][]string // IPv4, IPv6
+	for i := range f.PoPs {
+		p := &f.PoPs[i]
+		if len(p.Unicast) == 0 {
+			continue
+		}
+		for k, is := range []func(netip.Addr) bool{netip.Addr.Is4, netip.Addr.Is6} {
+			if slices.ContainsFunc(p.Unicast, is) {
+				with[k] = append(with[k], string(p.ID))
+			} else {
+				without[k] = append(without[k], string(p.ID))
+			}
+		}
+	}
+	for k, family := range []string{"IPv4", "IPv6"} {
+		if len(with[k]) > 0 && len(without[k]) > 0 {
+			return fmt.Sprintf("unicast: no %s address for %s, while others have one: clients who are steered there find none", family, strings.Join(without[k], ", "))
+		}
+	}
+	return ""
 }
 
 // inventory says what f holds, in one line.

@@ -3,6 +3,7 @@ package authdns
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -123,6 +124,11 @@ func (r *reply) found(qtype uint16, answer int) {
 	}
 	if x == nil {
 		r.nothing(n.nsec[families])
+		if r.tailor >= 0 && familyOf(qtype) >= 0 {
+			// Another state may have such an address: its absence must not
+			// outlive the answers of this one.
+			r.authority = withTTL(r.authority, uint32(r.snapshot.tailored[r.tailor].TTL/time.Second))
+		}
 		return
 	}
 	r.add(&r.answer, x)

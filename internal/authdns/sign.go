@@ -187,12 +187,12 @@ func (s *signer) make(x *set, now time.Time) (signatures, error) {
 	return out, nil
 }
 
-// withTTL returns signatures with another TTL, which the signed one bounds.
-func withTTL(sigs []dns.RR, ttl uint32) []dns.RR {
-	out := make([]dns.RR, len(sigs))
-	for i, rr := range sigs {
+// withTTL returns records with a lesser TTL, if theirs is not less already.
+func withTTL(rrs []dns.RR, ttl uint32) []dns.RR {
+	out := make([]dns.RR, len(rrs))
+	for i, rr := range rrs {
 		out[i] = dns.Copy(rr)
-		out[i].Header().Ttl = ttl
+		out[i].Header().Ttl = min(out[i].Header().Ttl, ttl)
 	}
 	return out
 }

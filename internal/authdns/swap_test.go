@@ -38,7 +38,7 @@ static 60 A 198.51.100.%d
 
 var swapQueries = [][]byte{
 	ask("www.example.net", dns.TypeA).edns(ecs("192.0.2.0/24")).pack(),
-	ask("www.example.net", dns.TypeAAAA).pack(), // the SOA
+	ask("static.example.net", dns.TypeAAAA).pack(), // the SOA
 	ask("static.example.net", dns.TypeA).pack(),
 	ask("nope.example.net", dns.TypeA).pack(),
 	ask("x.wild.example.net", dns.TypeTXT).pack(),

@@ -95,7 +95,7 @@ func TestZoneSemantics(t *testing.T) {
 		{"a probe name", "global-0a1b2c.probe.example.net.", a, "NOERROR aa | an: global-0a1b2c.probe.example.net. 5 A 192.0.2.10, global-0a1b2c.probe.example.net. 5 A 192.0.2.11"},
 		{"a probe name in capitals", "GLOBAL-0A.probe.example.net.", aaaa, "NOERROR aa | an: GLOBAL-0A.probe.example.net. 5 AAAA 2001:db8:a::10"},
 		{"a probe name with hyphens", "pop-iad-0a.probe.example.net.", a, "NOERROR aa | an: pop-iad-0a.probe.example.net. 5 A 192.0.2.20"},
-		{"no such family", "pop-iad-0a.probe.example.net.", aaaa, "NOERROR aa | $P"},
+		{"no such family, for as long as the answers hold", "pop-iad-0a.probe.example.net.", aaaa, "NOERROR aa | ns: probe.example.net. 5 SOA 2026010101"},
 		{"another type of a probe name", "global-0a.probe.example.net.", https, "NOERROR aa | $P"},
 		{"ANY for a probe name", "global-0a.probe.example.net.", dns.TypeANY, "NOERROR aa | an: global-0a.probe.example.net." + rfc},
 		{"no such target", "pop-fra-0a.probe.example.net.", a, "NXDOMAIN aa | $P"},

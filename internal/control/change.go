@@ -118,6 +118,9 @@ func (c *Control) delete(q *request) *apiError {
 		if q.text, err = readText(q.w, q.r, maxBody); err != nil {
 			return err
 		}
+		if len(q.text) == 0 {
+			return refuse(http.StatusBadRequest, "why", "is missing: want it in the body, or as ?why=")
+		}
 		if err := q.body(&struct{ *common }{&q.common}); err != nil {
 			return err
 		}
