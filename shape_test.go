@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/follow":       {"internal/edge", "internal/tokens"},
 	"internal/health":       {"internal/edge"},
 	"internal/authdns":      {"internal/edge", "internal/certs"},
+	"internal/bgp":          {"internal/edge"},
 	"internal/control":      {"internal/edge", "internal/steer", "internal/tokens"},
 	"internal/sim/noise":    {},
 	"internal/sim/topology": {"internal/edge"},

@@ -19,9 +19,13 @@ type Fleet struct {
 
 // PoP is a site that can attract and serve users.
 type PoP struct {
-	ID       PoPID
-	Place    Place
-	Unicast  []netip.Addr
+	ID      PoPID
+	Place   Place
+	Unicast []netip.Addr
+	// UnicastPrefixes are announced by this PoP alone, always; an address in
+	// Unicast may also be in a prefix that somebody else announces.
+	UnicastPrefixes []netip.Prefix
+
 	Capacity float64 // requests per second; 0 is unknown
 	BGP      *BGP    // nil: announces nothing
 	Health   []HealthCheck
@@ -66,6 +70,10 @@ type Neighbor struct {
 	ASN          uint32
 	PasswordFile string // holds the TCP MD5 key (RFC 2385); empty: none
 	TTLSecurity  bool   // GTSM (RFC 5082)
+
+	// Communities go on the routes of VIPs: how this neighbor is told what
+	// NoExportTo and Scope say, or anything else.
+	Communities []Community
 
 	// The rest is what planning reckons with (internal/sim): how the neighbor
 	// sees us and what it is asked to do with the routes of VIPs. A PoP's own

@@ -102,6 +102,14 @@ func (c *checker) checkPoPs() {
 		if p.Load != nil {
 			c.load(path + ".load")
 		}
+		if at := path + ".unicast_prefixes"; c.has(at) && !c.reported(at) {
+			switch {
+			case len(p.UnicastPrefixes) == 0:
+				c.at(at, "the list is empty", "want the prefixes that this PoP alone announces, or no unicast_prefixes at all")
+			case p.BGP == nil && !c.has(path+".bgp"):
+				c.at(at, "nothing announces them", "want bgp, or no unicast_prefixes")
+			}
+		}
 		if p.BGP == nil {
 			continue
 		}
@@ -191,15 +199,22 @@ func (c *checker) addresses() {
 	}
 }
 
-// prefixes finds those of two VIPs that overlap, and those that stand twice in
-// one. Within one VIP a longer prefix may stand beside one that covers it.
+// prefixes finds those of two VIPs or PoPs that overlap, and those that stand
+// twice in one. Within one a longer prefix may stand beside one that covers it.
 func (c *checker) prefixes() {
 	type entry struct {
 		prefix netip.Prefix
-		vip    int
+		owner  int // index of a VIP; below 0: of a PoP
 		path   string
 	}
 	var all []entry
+	for i, v := range c.fleet.PoPs {
+		for j, p := range v.UnicastPrefixes {
+			if p.IsValid() {
+				all = append(all, entry{p, -1 - i, fmt.Sprintf("pops[%d].unicast_prefixes[%d]", i, j)})
+			}
+		}
+	}
 	for i, v := range c.fleet.VIPs {
 		for j, p := range v.Prefixes {
 			if p.IsValid() {
@@ -215,7 +230,7 @@ func (c *checker) prefixes() {
 		for len(around) > 0 && !around[len(around)-1].prefix.Overlaps(e.prefix) {
 			around = around[:len(around)-1]
 		}
-		clash := slices.IndexFunc(around, func(o entry) bool { return o.vip != e.vip || o.prefix == e.prefix })
+		clash := slices.IndexFunc(around, func(o entry) bool { return o.owner != e.owner || o.prefix == e.prefix })
 		if clash < 0 {
 			around = append(around, e) // at most one of each length
 			continue
@@ -228,8 +243,12 @@ func (c *checker) prefixes() {
 			c.at(late.path, fmt.Sprintf("%v is taken", late.prefix), fmt.Sprintf("by %s, line %d", early.path, c.line(early.path)))
 			continue
 		}
+		what := "one VIP"
+		if early.owner < 0 || late.owner < 0 {
+			what = "one VIP or one PoP"
+		}
 		c.at(late.path, fmt.Sprintf("%v overlaps %v", late.prefix, early.prefix),
-			fmt.Sprintf("of %s, line %d; a prefix leads to one VIP only", early.path, c.line(early.path)))
+			fmt.Sprintf("of %s, line %d; a prefix leads to %s only", early.path, c.line(early.path), what))
 	}
 }
 

@@ -45,6 +45,7 @@ func (d *decoder) pop(v value) (p edge.PoP) {
 		need("id", "a short name, such as iad", func(v value) { p.ID = edge.PoPID(d.id(v)) }),
 		need("place", "where the PoP is, such as {country: US, lat: 38.95, lon: -77.45}", func(v value) { p.Place = d.place(v) }),
 		may("unicast", func(v value) { p.Unicast = list(d, v, d.address) }),
+		may("unicast_prefixes", func(v value) { p.UnicastPrefixes = list(d, v, d.prefix) }),
 		may("capacity", func(v value) {
 			p.Capacity = d.number(v, math.SmallestNonzeroFloat64, 1e12, "requests per second, above 0")
 		}),
@@ -89,6 +90,7 @@ func (d *decoder) neighbor(v value) edge.Neighbor {
 		need("asn", "the neighbor's AS number", func(v value) { n.ASN = d.asn(v) }),
 		may("password_file", func(v value) { n.PasswordFile, _ = d.scalar(v, "the path of a file") }),
 		may("ttl_security", func(v value) { n.TTLSecurity = d.boolean(v) }),
+		may("communities", func(v value) { n.Communities = list(d, v, d.community) }),
 		may("relation", func(v value) { n.Relation = d.relation(v) }),
 		may("vips", func(v value) {
 			n.VIPs = list(d, v, func(v value) edge.VIPID { return edge.VIPID(d.id(v)) })
@@ -115,6 +117,30 @@ func (d *decoder) relation(v value) edge.Relation {
 	}
 	d.at(v.path, quote(s)+" is not a relation", hint)
 	return ""
+}
+
+// community reads a BGP community. Two are not for the file: graceful shutdown
+// belongs to a drain, and blackhole (RFC 7999) asks for the users' packets to be
+// dropped.
+func (d *decoder) community(v value) (none edge.Community) {
+	const want = "a BGP community, such as 64496:100 or 64496:1:2"
+	s, ok := d.scalar(v, want)
+	if !ok {
+		return none
+	}
+	c, err := edge.ParseCommunity(s)
+	switch {
+	case err != nil:
+		d.at(v.path, quote(s)+" is not a BGP community", "want "+want)
+		return none
+	case c == edge.GracefulShutdown:
+		d.at(v.path, s+" asks for every other PoP", "a drain adds it; want none of it here")
+		return none
+	case c == edge.Blackhole:
+		d.at(v.path, s+" asks for the users' packets to be dropped", "want "+want)
+		return none
+	}
+	return c
 }
 
 func (d *decoder) health(v value) edge.HealthCheck {

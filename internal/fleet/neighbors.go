@@ -20,6 +20,10 @@ func (c *checker) checkNeighbors() {
 			n, path := &p.BGP.Neighbors[j], fmt.Sprintf("pops[%d].bgp.neighbors[%d]", i, j)
 			c.neighborVIPs(p, n, path+".vips")
 			c.neighborExport(p, n, path+".no_export_to")
+			if at := path + ".communities"; c.has(at) && len(n.Communities) == 0 && !c.reported(at) {
+				c.at(at, "the list is empty", "want BGP communities, or no communities at all")
+			}
+			unique(c, n.Communities, path+".communities")
 			if at := path + ".scope"; c.has(at) && len(n.Scope) == 0 && !c.reported(at) {
 				c.at(at, "the list is empty", "want continents, or no scope at all: the neighbor passes the routes on everywhere")
 			}
