@@ -343,7 +343,7 @@ func TestMetrics(t *testing.T) {
 			return after["catchment_dns_answer_bytes_total{}"] > before["catchment_dns_answer_bytes_total{}"]
 		})
 		want := map[string]bool{}
-		for _, name := range strings.Fields(c.want) {
+		for name := range strings.FieldsSeq(c.want) {
 			want[name] = true
 		}
 		for name, v := range after {

@@ -353,10 +353,11 @@ func TestProofs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := string(st) + " " + dns.RcodeToString[m.Rcode]
+			var got strings.Builder
+			got.WriteString(string(st) + " " + dns.RcodeToString[m.Rcode])
 			for _, rr := range m.Ns {
 				if x, ok := rr.(*dns.NSEC); ok {
-					got += " " + x.Hdr.Name
+					got.WriteString(" " + x.Hdr.Name)
 					ttl := uint32(300) // RFC 9077
 					if c.qname == "www.example.net." && c.qtype != dns.TypeMX {
 						ttl = 60 // as the answers of the name
@@ -366,8 +367,8 @@ func TestProofs(t *testing.T) {
 					}
 				}
 			}
-			if got != c.want {
-				t.Errorf("got %s\nwant %s\n%v", got, c.want, m)
+			if got.String() != c.want {
+				t.Errorf("got %s\nwant %s\n%v", got.String(), c.want, m)
 			}
 		})
 	}

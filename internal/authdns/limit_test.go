@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,16 +30,16 @@ func TestLimiter(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLimiter(c.limit, 42, testTime)
-			got := ""
+			var got strings.Builder
 			for i := range len(c.want) {
 				verdict := allowed
 				if l != nil {
 					verdict = l.take(client, 7, testTime.Add(time.Duration(i)*c.every))
 				}
-				got += string("als"[verdict])
+				got.WriteString(string("als"[verdict]))
 			}
-			if got != c.want {
-				t.Errorf("got %s, want %s", got, c.want)
+			if got.String() != c.want {
+				t.Errorf("got %s, want %s", got.String(), c.want)
 			}
 		})
 	}

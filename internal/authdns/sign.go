@@ -2,6 +2,7 @@ package authdns
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -41,9 +42,7 @@ func (s *signer) sign(b *builder, z *zone, now time.Time) error {
 	}
 	s.used, s.renewAt = map[string]signatures{}, now.Add(signatureLife)
 	z.signed = true
-	for t, x := range s.keys.sets() {
-		z.top.sets[t] = x
-	}
+	maps.Copy(z.top.sets, s.keys.sets())
 	z.chain = b.chain(z)
 	for i, n := range z.chain {
 		next := z.chain[(i+1)%len(z.chain)]

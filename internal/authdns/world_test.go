@@ -477,19 +477,20 @@ func describeOPT(t testing.TB, reply []byte, m *dns.Msg) string {
 	if o.UDPSize() != maxUDP {
 		t.Errorf("OPT says %d bytes", o.UDPSize())
 	}
-	text := fmt.Sprintf("opt%d", o.Version())
+	var text strings.Builder
+	fmt.Fprintf(&text, "opt%d", o.Version())
 	if o.Do() {
-		text += " do"
+		text.WriteString(" do")
 	}
 	if z := o.Hdr.Ttl & 0x7FFF; z != 0 {
-		text += fmt.Sprintf(" z%04x", z)
+		fmt.Fprintf(&text, " z%04x", z)
 	}
 	for _, data := range optionsOf(t, reply) {
 		code := binary.BigEndian.Uint16(data)
 		name := map[uint16]string{optNSID: "nsid", optECS: "ecs", optCookie: "cookie", optEDE: "ede", optKeepalive: "keepalive", optPadding: "padding"}[code]
-		text += fmt.Sprintf(" %s:%x", name, data[4:])
+		fmt.Fprintf(&text, " %s:%x", name, data[4:])
 	}
-	return text
+	return text.String()
 }
 
 // optionsOf returns the options of the OPT record at the end of an answer.

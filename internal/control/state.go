@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,9 +79,7 @@ func all[T any](s *state, k kind) []T {
 func (s *state) with(k kind, id string, value json.RawMessage, seq uint64) *state {
 	next := *s
 	next.objects = map[kind][]object{}
-	for k, list := range s.objects {
-		next.objects[k] = list
-	}
+	maps.Copy(next.objects, s.objects)
 	list := slices.Clone(s.objects[k])
 	i := slices.IndexFunc(list, func(o object) bool { return o.ID == id })
 	switch {

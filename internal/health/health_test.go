@@ -50,16 +50,16 @@ func TestStreak(t *testing.T) {
 	f := func(results, want string) {
 		t.Helper()
 		s := streak{rise: 2, fall: 3, state: edge.Unknown}
-		got := ""
+		var got strings.Builder
 		for _, r := range results {
 			before := s.state
 			if s.note(r == '+') != (s.state != before) {
 				t.Errorf("%s: a change was not told", results)
 			}
-			got += map[edge.HealthState]string{edge.Unknown: "?", edge.Up: "U", edge.Down: "D"}[s.state]
+			got.WriteString(map[edge.HealthState]string{edge.Unknown: "?", edge.Up: "U", edge.Down: "D"}[s.state])
 		}
-		if got != want {
-			t.Errorf("%s: %s, want %s", results, got, want)
+		if got.String() != want {
+			t.Errorf("%s: %s, want %s", results, got.String(), want)
 		}
 	}
 	f("++--+---+-++", "?UUUUUUDDDDU")
