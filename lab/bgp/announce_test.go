@@ -22,6 +22,7 @@ func community(t *testing.T, s string) edge.Community {
 // TestAnnounce: what is announced arrives as it was meant, at those who were
 // meant, and nothing is said twice.
 func TestAnnounce(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 2)
 	r0 := startBird(t, n, 0, birdSession{routerASN: 64496, popASN: popASN})
 	r1 := startBird(t, n, 1, birdSession{routerASN: 64497, popASN: popASN})

@@ -41,6 +41,7 @@ func documented(t *testing.T, n *network) *agent {
 
 // TestSnippets: what docs/bgp.md tells operators to configure works.
 func TestSnippets(t *testing.T) {
+	t.Parallel()
 	t.Run("BIRD", func(t *testing.T) {
 		n := newNetwork(t, 1)
 		b := startBirdWith(t, n, 0, "router id 192.0.2.1; log stderr all; protocol device {}\n"+snippet(t, "bird"))

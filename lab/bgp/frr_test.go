@@ -73,6 +73,7 @@ func startFRR(t *testing.T, n *network, conf string) (ask func(string) string) {
 }
 
 func TestFRR(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 1)
 	const key = "frr-and-catchment"
 	neighbor := func(a string) string {

@@ -1,5 +1,6 @@
 // Package bgp_test runs a PoP's BGP speaker against real routers: BIRD and FRR,
-// each in a network namespace of its own.
+// each in a network namespace of its own. Most of what its tests do is wait, and
+// so all but the one that measures times do it at once.
 package bgp_test
 
 import (

@@ -48,6 +48,7 @@ func session(t *testing.T, router birdSession, edit func(*bgp.Neighbor), wantErr
 }
 
 func TestMD5(t *testing.T) {
+	t.Parallel()
 	const key = "correct horse battery staple"
 	router := birdSession{routerASN: 64496, popASN: popASN, more: `password "` + key + `";`}
 	t.Run("right", func(t *testing.T) {
@@ -69,6 +70,7 @@ func TestMD5(t *testing.T) {
 }
 
 func TestTTLSecurity(t *testing.T) {
+	t.Parallel()
 	router := birdSession{routerASN: 64496, popASN: popASN, more: "ttl security on;"}
 	t.Run("both", func(t *testing.T) { session(t, router, func(n *bgp.Neighbor) { n.TTLSecurity = true }, "") })
 	t.Run("with a key", func(t *testing.T) {
@@ -83,6 +85,7 @@ func TestTTLSecurity(t *testing.T) {
 }
 
 func TestWrongASN(t *testing.T) {
+	t.Parallel()
 	t.Run("the neighbor's", func(t *testing.T) {
 		session(t, birdSession{routerASN: 64499, popASN: popASN}, func(*bgp.Neighbor) {}, "the neighbor has another AS number than configured here")
 	})
@@ -92,6 +95,7 @@ func TestWrongASN(t *testing.T) {
 }
 
 func TestNobodyThere(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 1)
 	a := startAgent(t, n, config(1, nil))
 	a.wait(t, 15*time.Second, func(n bgp.NeighborState) bool { return strings.Contains(n.LastError, "connection refused") })
@@ -99,6 +103,7 @@ func TestNobodyThere(t *testing.T) {
 
 // TestPassive: the router connects, we wait.
 func TestPassive(t *testing.T) {
+	t.Parallel()
 	b, _ := session(t, birdSession{routerASN: 64496, popASN: popASN, more: `password "key"; ttl security on;`}, func(n *bgp.Neighbor) {
 		n.Passive, n.PasswordFile, n.TTLSecurity = true, keyFile(t, "key"), true
 		n.LocalAddress = addr(popAddr(0))
@@ -111,6 +116,7 @@ func TestPassive(t *testing.T) {
 
 // TestBothFamilies: IPv6 routes over the IPv4 session.
 func TestBothFamilies(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 1)
 	b := startBird(t, n, 0, birdSession{routerASN: 64496, popASN: popASN, v4: "import all; export none; }; ipv6 { import all; export none;"})
 	a := startAgent(t, n, config(1, func(c *bgp.Config) {
@@ -127,6 +133,7 @@ func TestBothFamilies(t *testing.T) {
 
 // TestFamilyMissing: wanted, but the router does not take it, and we say so.
 func TestFamilyMissing(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 1)
 	b := startBird(t, n, 0, birdSession{routerASN: 64496, popASN: popASN})
 	a := startAgent(t, n, config(1, func(c *bgp.Config) {
@@ -145,6 +152,7 @@ func TestFamilyMissing(t *testing.T) {
 
 // TestShutdown: routes first, then the session, with the reason.
 func TestShutdown(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 1)
 	b := startBird(t, n, 0, birdSession{routerASN: 64496, popASN: popASN, global: "debug protocols { routes, states };\n"})
 	a := startAgent(t, n, config(1, func(c *bgp.Config) { c.ShutdownText = "iad: maintenance, ticket 123" }))

@@ -117,6 +117,7 @@ func change(t *testing.T, a *agent, events <-chan event, routes []bgp.Route, p n
 // TestKill: nothing of a killed agent stays behind, in a moment, and a router
 // that is killed is back with our routes soon after it starts.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 1)
 	b := startBird(t, n, 0, birdSession{routerASN: 64496, popASN: popASN})
 	events := monitor(t, n.routers[0])
@@ -139,6 +140,7 @@ func TestKill(t *testing.T) {
 
 // TestHang: an agent that hangs loses its routes when the hold time is over.
 func TestHang(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 1)
 	startBird(t, n, 0, birdSession{routerASN: 64496, popASN: popASN})
 	events := monitor(t, n.routers[0])
@@ -155,6 +157,7 @@ func TestHang(t *testing.T) {
 
 // TestLeave: with OnExit Leave the routes go with the process, too.
 func TestLeave(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 1)
 	b := startBird(t, n, 0, birdSession{routerASN: 64496, popASN: popASN})
 	a := startAgent(t, n, config(1, func(c *bgp.Config) { c.OnExit = bgp.Leave }))
@@ -169,6 +172,7 @@ func TestLeave(t *testing.T) {
 }
 
 func TestRouterRestart(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 2)
 	b := startBird(t, n, 0, birdSession{routerASN: 64496, popASN: popASN})
 	other := startBird(t, n, 1, birdSession{routerASN: 64497, popASN: popASN})

@@ -13,6 +13,7 @@ import (
 // TestNoTransit: two upstreams, and what the one says never reaches the other,
 // not even our own prefix with somebody else's path.
 func TestNoTransit(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, 2)
 	static := func(p4, p6 string) string {
 		return fmt.Sprintf("protocol static { ipv4; route %s blackhole; route 0.0.0.0/0 blackhole; route %s blackhole; }\nprotocol static { ipv6; route %s blackhole; route ::/0 blackhole; }\n", p4, vip4, p6)
@@ -71,6 +72,7 @@ func fullTable(count int) string {
 // TestFullTable: a neighbor that sends everything it has does not take the
 // PoP's memory, and the other neighbor does not notice.
 func TestFullTable(t *testing.T) {
+	t.Parallel()
 	const routes = 120_000
 	n := newNetwork(t, 2)
 	startBird(t, n, 0, birdSession{routerASN: 64496, popASN: popASN, global: fullTable(routes), v4: "import all; export where source = RTS_STATIC;"})
