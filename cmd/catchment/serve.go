@@ -170,7 +170,7 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		return nil
 	})})
 
-	log.Info("listening", append(at, "public", public.ListenAddr().String(), "data", *data, "pops", len(world.PoPs))...)
+	log.Info("listening", append([]any{"public", public.ListenAddr().String()}, append(at, "data", *data, "pops", len(world.PoPs))...)...)
 	if len(places.files) == 0 && places.overrides == "" {
 		log.Warn("no places: reports will not know where clients are; give --geo or --places")
 	}

@@ -199,6 +199,9 @@ func (c *Control) isDue(now time.Time) bool {
 
 // settleHealth judges the health of all PoPs. The caller holds mu.
 func (c *Control) settleHealth(now time.Time) (changed bool) {
+	if c.cfg.Tokens == nil {
+		return false // nobody may report, so nobody is missed
+	}
 	for _, e := range c.health.settle(c.fleet, now) {
 		changed = changed || e.changed
 		switch {
