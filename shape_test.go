@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"internal/health":        {"internal/edge"},
 	"internal/authdns":       {"internal/edge", "internal/certs"},
 	"internal/bgp":           {"internal/edge"},
+	"internal/announce":      {"internal/edge"},
 	"internal/ramp":          {"internal/edge", "internal/geo"},
 	"internal/ramp/ramptest": {"internal/edge", "internal/ramp"},
 	"internal/control":       {"internal/edge", "internal/steer", "internal/tokens"},
@@ -54,7 +55,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no clock, no log and no I/O of their own.
 var pure = []string{
-	"internal/edge", "internal/analysis", "internal/targets", "internal/steer", "internal/ramp",
+	"internal/edge", "internal/analysis", "internal/targets", "internal/steer", "internal/ramp", "internal/announce",
 	"internal/sim", "internal/sim/noise", "internal/sim/topology", "internal/sim/metros", "internal/sim/generate",
 	"internal/sim/sources", "internal/sim/route", "internal/sim/people", "internal/sim/views",
 }
