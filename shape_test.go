@@ -37,6 +37,8 @@ var mayImport = map[string][]string{
 	"internal/health":        {"internal/edge"},
 	"internal/authdns":       {"internal/edge", "internal/certs"},
 	"internal/bgp":           {"internal/edge"},
+	"internal/synth":         {"internal/edge", "internal/synth/spool"},
+	"internal/synth/spool":   {},
 	"internal/announce":      {"internal/edge"},
 	"internal/ramp":          {"internal/edge", "internal/geo"},
 	"internal/ramp/ramptest": {"internal/edge", "internal/ramp"},
