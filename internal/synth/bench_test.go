@@ -115,7 +115,7 @@ func popProcess(b *testing.B, cert *tls.Certificate) (port, tlsPort uint16) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestPoPProcess$")
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "SYNTH_POP="+key)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -137,15 +137,24 @@ func popProcess(b *testing.B, cert *tls.Certificate) (port, tlsPort uint16) {
 	return port, tlsPort
 }
 
-// TestPoPProcess is the PoP of the benchmarks; it ends with its input.
-func TestPoPProcess(t *testing.T) {
+// TestMain runs the tests, or, for a benchmark that started it so, a PoP that
+// ends with its input.
+func TestMain(m *testing.M) {
 	pem := os.Getenv("SYNTH_POP")
 	if pem == "" {
-		t.Skip("runs for the benchmarks only")
+		os.Exit(m.Run())
 	}
+	if err := popForBenchmark(pem); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// popForBenchmark prints the ports of a PoP that has the certificate and its key.
+func popForBenchmark(pem string) error {
 	cert, err := tls.X509KeyPair([]byte(pem), []byte(pem))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	s, err := pop.New(pop.Config{
 		PoP: "iad", Fleet: world(), Certificates: []tls.Certificate{cert},
@@ -156,15 +165,14 @@ func TestPoPProcess(t *testing.T) {
 		},
 	}, quiet, prometheus.NewRegistry())
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if err := s.Listen(); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	fmt.Printf("ports %d %d\n", s.Addrs()[0].(*net.TCPAddr).Port, s.Addrs()[1].(*net.TCPAddr).Port)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	go func() { io.Copy(io.Discard, os.Stdin); cancel() }()
-	if err := s.Run(ctx); err != nil {
-		t.Log(err)
-	}
+	return s.Run(ctx)
 }
