@@ -44,19 +44,19 @@ const (
 
 // Wanted is what is to become of a prefix.
 type Wanted struct {
-	Prefix    netip.Prefix
-	VIP       edge.VIPID // empty: the PoP's own
-	Announced bool
-	Degraded         // zero unless announced as a last resort, for all neighbors
-	Reason    string // in words, for people
+	Prefix    netip.Prefix `json:"prefix"`
+	VIP       edge.VIPID   `json:"vip,omitempty"` // empty: the PoP's own
+	Announced bool         `json:"announced"`
+	Degraded               // zero unless announced as a last resort, for all neighbors
+	Reason    string       `json:"reason"` // in words, for people
 }
 
 // Event is a change, for the log.
 type Event struct {
-	At   time.Time
-	VIP  edge.VIPID // empty: the PoP's
-	Loud bool       // somebody should look now
-	Text string
+	At   time.Time  `json:"at"`
+	VIP  edge.VIPID `json:"vip,omitempty"`  // empty: the PoP's
+	Loud bool       `json:"loud,omitempty"` // somebody should look now
+	Text string     `json:"text"`
 }
 
 // Output is what there is to do after a step.

@@ -83,9 +83,9 @@ type VIP struct {
 // Degraded is how a route asks for any other to be preferred. It is in
 // addition to what neighbors are told anyway.
 type Degraded struct {
-	GracefulShutdown bool // 65535:0 (RFC 8326)
-	Prepend          int  // 0 to 10
-	Communities      []edge.Community
+	GracefulShutdown bool             `json:"graceful_shutdown,omitempty"` // 65535:0 (RFC 8326)
+	Prepend          int              `json:"prepend,omitempty"`           // 0 to 10
+	Communities      []edge.Community `json:"communities,omitempty"`
 }
 
 // Fallback is what a PoP does that wants to withdraw and cannot ask.

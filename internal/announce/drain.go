@@ -100,19 +100,19 @@ type Seen struct {
 
 // DNSSeen is what name servers follow.
 type DNSSeen struct {
-	Out     bool     // the newest snapshot leaves the PoP out
-	Waiting []string // name servers that do not have it yet
+	Out     bool     `json:"out"`               // the newest snapshot leaves the PoP out
+	Waiting []string `json:"waiting,omitempty"` // name servers that do not have it yet
 }
 
 // Progress is a drain, for people.
 type Progress struct {
-	Phase   Phase
-	Since   time.Time // it was entered
-	Next    Phase
-	Until   time.Time // Next comes at this time at the latest; zero: not by time
-	Waiting string    // what for, in words
-	Why     string    // of the order
-	Local   bool
+	Phase   Phase     `json:"phase"`
+	Since   time.Time `json:"since"` // it was entered
+	Next    Phase     `json:"next"`
+	Until   time.Time `json:"until,omitzero"` // Next comes at this time at the latest; zero: not by time
+	Waiting string    `json:"waiting"`        // what for, in words
+	Why     string    `json:"why,omitempty"`  // of the order
+	Local   bool      `json:"local,omitempty"`
 }
 
 // drainState is a drain as it survives a restart.

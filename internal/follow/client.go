@@ -95,20 +95,56 @@ func newClient(rawURL, tokenFile, caFile string, good func(*url.URL) bool, want 
 // postTimeout is for a report: the next one comes soon.
 const postTimeout = 5 * time.Second
 
-// Post sends body as JSON. Any answer other than 2xx is an error that holds
-// the answer's text.
+// maxAnswer bounds the answer to a Call.
+const maxAnswer = 1 << 20
+
+// Post sends body as JSON. Any answer other than 2xx is an error, a
+// *StatusError.
 func (c *Client) Post(ctx context.Context, path string, body any) error {
+	return c.Call(ctx, http.MethodPost, path, body, nil)
+}
+
+// Call sends body as JSON, nothing if it is nil, and decodes the answer into
+// answer, unless that is nil or there is none. Any answer other than 2xx is an
+// error, a *StatusError.
+func (c *Client) Call(ctx context.Context, method, path string, body, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
-	text, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("follow: %s: %w", path, err)
+	var r io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("follow: %s: %w", path, err)
+		}
+		r = bytes.NewReader(text)
 	}
-	resp, err := c.do(ctx, http.MethodPost, path, bytes.NewReader(text))
+	resp, err := c.do(ctx, method, path, r)
 	if err != nil {
 		return err
 	}
-	return resp.Body.Close()
+	defer resp.Body.Close()
+	if answer == nil {
+		return nil
+	}
+	text, err := readAll(resp.Body, maxAnswer)
+	if err != nil || len(text) == 0 {
+		return err
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("follow: %s: the answer: %w", path, err)
+	}
+	return nil
+}
+
+// StatusError is an answer other than 2xx.
+type StatusError struct {
+	Path string
+	Code int
+	Text string // of the answer's body, at most 1,000 bytes
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("follow: %s: %d %s: %s", e.Path, e.Code, http.StatusText(e.Code), e.Text)
 }
 
 // Get returns the body of the answer, at most limit bytes of it.
@@ -146,7 +182,7 @@ func (c *Client) send(ctx context.Context, method, path string, h http.Header, b
 	}
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-	return nil, fmt.Errorf("follow: %s: %s: %s", path, resp.Status, strings.TrimSpace(string(text)))
+	return nil, &StatusError{path, resp.StatusCode, strings.TrimSpace(string(text))}
 }
 
 // readAll reads what must not be longer than limit, which bounds what a

@@ -440,7 +440,32 @@ func TestPost(t *testing.T) {
 	if err := client.Post(t.Context(), "/v1/health", edge.HealthReport{State: edge.Up}); err != nil || got != `POST /v1/health application/json {"state":"up"}` {
 		t.Error(got, err)
 	}
-	if err := client.Post(t.Context(), "/no", 1); err == nil || err.Error() != "follow: /no: 400 Bad Request: no such thing" {
+	err := client.Post(t.Context(), "/no", 1)
+	var status *StatusError
+	if !errors.As(err, &status) || status.Code != 400 || err.Error() != "follow: /no: 400 Bad Request: no such thing" {
+		t.Error(err)
+	}
+}
+
+func TestCall(t *testing.T) {
+	client := overTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodDelete:
+			w.WriteHeader(http.StatusNoContent)
+		case http.MethodPost:
+			io.Copy(w, r.Body)
+		default:
+			io.WriteString(w, "{")
+		}
+	}), token)
+	var got edge.HealthReport
+	if err := client.Call(t.Context(), http.MethodPost, "/", edge.HealthReport{State: edge.Down}, &got); err != nil || got.State != edge.Down {
+		t.Error(got, err)
+	}
+	if err := client.Call(t.Context(), http.MethodDelete, "/", nil, &got); err != nil {
+		t.Error(err)
+	}
+	if err := client.Call(t.Context(), http.MethodGet, "/", nil, &got); err == nil || !strings.HasPrefix(err.Error(), "follow: /: the answer: ") {
 		t.Error(err)
 	}
 }
