@@ -184,6 +184,7 @@ func TestSurvival(t *testing.T) {
 	n.Route(client, moved, gru)
 	lax.SetLink(delay.Link{Down: true})
 	sea.SetLink(delay.Link{Down: true})
+	time.Sleep(300 * time.Millisecond) // the last acknowledgment, perhaps a delayed one, must not reach the new PoP
 	n.Route(client, both, gru)
 
 	check := func(name string, d synth.Download, kind synth.Kind, pop edge.PoPID, outcome synth.Outcome, errno string, least, most float64) {
