@@ -149,15 +149,15 @@ func TestAPauseIsNoSilence(t *testing.T) {
 func TestDeadControlNode(t *testing.T) {
 	for _, test := range []struct {
 		name     string
-		fallback Fallback
+		fallback edge.Fallback
 		reach    Reach
 		after    time.Duration // from the third failure
 		want     string
 	}{
-		{"silent, fail static", FailStatic, "", time.Second, "degraded"},
-		{"silent, fail open", FailOpenWithdraw, "", time.Second, "withdrawn"},
-		{"known to be gone, fail open", FailOpenWithdraw, Unreachable, 0, "withdrawn"},
-		{"known to be gone, fail static", FailStatic, Unreachable, 0, "degraded"},
+		{"silent, fail static", edge.FailStatic, "", time.Second, "degraded"},
+		{"silent, fail open", edge.FailOpenWithdraw, "", time.Second, "withdrawn"},
+		{"known to be gone, fail open", edge.FailOpenWithdraw, Unreachable, 0, "withdrawn"},
+		{"known to be gone, fail static", edge.FailStatic, Unreachable, 0, "degraded"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t, func(c *Config) { c.Guard.Fallback = test.fallback })

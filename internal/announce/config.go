@@ -88,19 +88,9 @@ type Degraded struct {
 	Communities      []edge.Community `json:"communities,omitempty"`
 }
 
-// Fallback is what a PoP does that wants to withdraw and cannot ask.
-type Fallback string
-
-// The fallbacks. FailStatic keeps announcing, degraded. FailOpenWithdraw
-// withdraws; nothing then keeps all PoPs from doing so at once.
-const (
-	FailStatic       Fallback = "fail-static"
-	FailOpenWithdraw Fallback = "fail-open-withdraw"
-)
-
 // Guarding is the PoP's side of the last-PoP guard.
 type Guarding struct {
-	Fallback Fallback      // empty: FailStatic
+	Fallback edge.Fallback // empty: FailStatic
 	Wait     time.Duration // for an answer, from the first failed check
 }
 
@@ -127,7 +117,7 @@ func (c Config) withDefaults() Config {
 		c.Flaps = DefaultFlaps
 	}
 	if c.Guard.Fallback == "" {
-		c.Guard.Fallback = FailStatic
+		c.Guard.Fallback = edge.FailStatic
 	}
 	if d := c.Degraded; !d.GracefulShutdown && d.Prepend == 0 && len(d.Communities) == 0 {
 		c.Degraded = Degraded{GracefulShutdown: true, Prepend: DefaultPrepend}
@@ -156,8 +146,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("announce: degraded: prepended %d times, want 0 to %d", c.Degraded.Prepend, maxPrepend)
 	case slices.Contains(c.Degraded.Communities, edge.Blackhole):
 		return fmt.Errorf("announce: degraded: community %v asks for the users' packets to be dropped", edge.Blackhole)
-	case c.Guard.Fallback != FailStatic && c.Guard.Fallback != FailOpenWithdraw:
-		return fmt.Errorf("announce: guard: %q is neither %s nor %s", c.Guard.Fallback, FailStatic, FailOpenWithdraw)
+	case c.Guard.Fallback != edge.FailStatic && c.Guard.Fallback != edge.FailOpenWithdraw:
+		return fmt.Errorf("announce: guard: %q is neither %s nor %s", c.Guard.Fallback, edge.FailStatic, edge.FailOpenWithdraw)
 	case len(c.Checks) > maxNames || len(c.Groups) > maxNames || len(c.VIPs) > maxNames:
 		return fmt.Errorf("announce: more than %d checks, groups or VIPs", maxNames)
 	}

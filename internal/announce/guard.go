@@ -109,6 +109,17 @@ func NewGuard(p Policy, members map[edge.VIPID][]edge.PoPID, now time.Time) (*Gu
 	return &Guard{policy: p, members: cloneMembers(members), began: now, now: now, pops: map[edge.PoPID]*popReport{}}, nil
 }
 
+// SetPolicy replaces the policy; what was reported stays. Errors are as of
+// NewGuard, and the former policy stays then.
+func (g *Guard) SetPolicy(p Policy) error {
+	p = p.withDefaults()
+	if err := p.check(); err != nil {
+		return err
+	}
+	g.policy = p
+	return nil
+}
+
 // SetMembers replaces who has which VIP; what was reported stays.
 func (g *Guard) SetMembers(members map[edge.VIPID][]edge.PoPID) { g.members = cloneMembers(members) }
 
@@ -200,6 +211,9 @@ type Standing struct {
 	Healthy bool // announces, and finds nothing wrong
 	Why     string
 }
+
+// Limit returns how many of a VIP's PoPs may be out.
+func (g *Guard) Limit(vip edge.VIPID) int { return g.policy.Limit(len(g.members[vip])) }
 
 // Standings returns how the PoPs of a VIP count at now, sorted by PoP.
 func (g *Guard) Standings(now time.Time, vip edge.VIPID) []Standing {

@@ -104,8 +104,8 @@ func (a *Agent) permission(id edge.VIPID) verdict {
 		a.wake(deadline)
 		return verdict{kindAsking, "waiting for the permission to withdraw"}
 	}
-	if a.cfg.Guard.Fallback == FailOpenWithdraw {
-		return verdict{kindDown, "without permission: the control node does not answer, and " + string(FailOpenWithdraw) + " is configured"}
+	if a.cfg.Guard.Fallback == edge.FailOpenWithdraw {
+		return verdict{kindDown, "without permission: the control node does not answer, and " + string(edge.FailOpenWithdraw) + " is configured"}
 	}
 	return verdict{kindUnasked, "the control node does not answer, and without it nothing is withdrawn"}
 }

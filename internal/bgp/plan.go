@@ -36,7 +36,7 @@ func Configure(f *edge.Fleet, id edge.PoPID) (Config, error) {
 		return Config{}, err
 	}
 	c := Config{ASN: p.BGP.ASN, RouterID: p.BGP.RouterID, Prefixes: slices.Clone(p.UnicastPrefixes)}
-	for _, v := range VIPs(f, id) {
+	for _, v := range f.VIPsOf(id) {
 		c.Prefixes = append(c.Prefixes, v.Prefixes...)
 	}
 	for _, n := range p.BGP.Neighbors {
@@ -56,14 +56,6 @@ func speaking(f *edge.Fleet, id edge.PoPID) (*edge.PoP, error) {
 	return p, nil
 }
 
-// VIPs returns those that a PoP may announce: all but the ones of regions that
-// it is not in.
-func VIPs(f *edge.Fleet, id edge.PoPID) []edge.VIP {
-	return slices.DeleteFunc(slices.Clone(f.VIPs), func(v edge.VIP) bool {
-		return slices.ContainsFunc(f.Regions, func(r edge.Region) bool { return r.VIP == v.ID && !slices.Contains(r.PoPs, id) })
-	})
-}
-
 // NewPlan returns what the PoP announces when the VIPs in up are wanted: its
 // own unicast prefixes to every neighbor, always and as they are; a VIP's
 // prefixes, while it is wanted, to the neighbors that hear it. A session
@@ -81,7 +73,7 @@ func NewPlan(f *edge.Fleet, id edge.PoPID, up map[edge.VIPID]Want) (Plan, error)
 		}
 		plan.add(prefix, "unicast", Options{}, to)
 	}
-	vips := VIPs(f, id)
+	vips := f.VIPsOf(id)
 	for v := range up {
 		if !slices.ContainsFunc(vips, func(w edge.VIP) bool { return w.ID == v }) {
 			return Plan{}, fmt.Errorf("bgp: %s does not announce VIP %s", id, v)

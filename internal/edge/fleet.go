@@ -15,6 +15,7 @@ type Fleet struct {
 	VIPs     []VIP
 	Regions  []Region
 	Services []Service
+	Announce Announce
 }
 
 // PoP is a site that can attract and serve users.
@@ -26,10 +27,11 @@ type PoP struct {
 	// Unicast may also be in a prefix that somebody else announces.
 	UnicastPrefixes []netip.Prefix
 
-	Capacity float64 // requests per second; 0 is unknown
-	BGP      *BGP    // nil: announces nothing
-	Health   []HealthCheck
-	Load     *Load
+	Capacity     float64 // requests per second; 0 is unknown
+	BGP          *BGP    // nil: announces nothing
+	Health       []HealthCheck
+	HealthGroups []HealthGroup
+	Load         *Load
 }
 
 // VIP is a service address with the prefixes that are announced for it. It is
@@ -38,6 +40,7 @@ type VIP struct {
 	ID        VIPID
 	Addresses []netip.Addr
 	Prefixes  []netip.Prefix
+	Health    string // HealthGroup that it depends on at each PoP; empty: all checks
 }
 
 // Region is a set of PoPs that share a VIP, and the continents and countries
@@ -96,13 +99,33 @@ const (
 	Customer Relation = "customer"
 )
 
-// HealthCheck is a PoP's active test of its own service.
+// HealthCheck is a PoP's active test of its own service. Exactly one of HTTP,
+// TCP, DNS and Exec is set.
 type HealthCheck struct {
-	HTTP    string // URL
-	Rise    int    // successes in a row until up
-	Fall    int    // failures in a row until down
+	Name    string // unique within the PoP
+	HTTP    string // URL that answers 200 to 299
+	TCP     string // "127.0.0.1:443", where a connection comes about
+	DNS     *DNSCheck
+	Exec    []string // command that ends with status 0
+	Rise    int      // successes in a row until up
+	Fall    int      // failures in a row until down
 	Every   time.Duration
 	Timeout time.Duration
+}
+
+// DNSCheck is a question that a name server answers with at least one record
+// of the type (NOERROR).
+type DNSCheck struct {
+	Server string // "127.0.0.1:53"
+	Name   string
+	Type   string // A, AAAA, NS, SOA or TXT
+}
+
+// HealthGroup is up while at least Need of its checks are.
+type HealthGroup struct {
+	ID     string
+	Need   int // 0: all
+	Checks []string
 }
 
 // Load says where a PoP's load in requests per second is read. Exactly one of

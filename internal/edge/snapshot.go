@@ -23,6 +23,8 @@ type Snapshot struct {
 	Pins    []Pin    `json:"pins,omitempty"`
 	Weights []Weight `json:"weights,omitempty"`
 
+	Announcements []Announcement `json:"announcements,omitempty"` // at most one of a PoP
+
 	Orders     []Order     `json:"orders,omitempty"`
 	Catchments []Catchment `json:"catchments,omitempty"`
 
@@ -64,6 +66,8 @@ type Drain struct {
 	Why   string    `json:"why,omitempty"`
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"` // for people: whoever makes snapshots leaves out what has ended
+
+	Grace time.Duration `json:"grace,omitempty"` // for connections to finish; 0: as the fleet file says
 }
 
 // Granule is the length of the client prefixes that are hashed, in bits: all

@@ -34,6 +34,8 @@ func (c *checker) check() {
 	c.checkRegions()
 	c.checkNeighbors()
 	c.checkServices()
+	c.checkVIPHealth()
+	c.checkAnnounce()
 }
 
 // has reports whether the file has a value at path.
@@ -93,12 +95,7 @@ func (c *checker) checkPoPs() {
 		if c.has(path+".place.lat") && c.has(path+".place.lon") && !p.Place.HasCoord() && !c.reported(path+".place") {
 			c.at(path+".place.lat", "0, 0 lies in the sea and stands for unknown", "want the PoP's coordinates")
 		}
-		for j := range p.Health {
-			h := &p.Health[j]
-			if at := fmt.Sprintf("%s.health[%d].timeout", path, j); c.has(at) && h.Timeout > 0 && h.Every > 0 && h.Timeout >= h.Every {
-				c.at(at, fmt.Sprintf("%v is not below every, %v", h.Timeout, h.Every), fmt.Sprintf("want less, such as %v", h.Every/timeoutPart))
-			}
-		}
+		c.checkHealth(p, path)
 		if p.Load != nil {
 			c.load(path + ".load")
 		}

@@ -16,12 +16,6 @@ const (
 	// DefaultTTL is how long resolvers may keep a service's answer: short
 	// enough that they follow a PoP that fails within the minute.
 	DefaultTTL = 30 * time.Second
-
-	DefaultRise  = 3
-	DefaultFall  = 3
-	DefaultEvery = time.Second
-	// A health check may take half of its period unless it says otherwise.
-	timeoutPart = 2
 )
 
 func (d *decoder) fleet(v value) *edge.Fleet {
@@ -33,6 +27,7 @@ func (d *decoder) fleet(v value) *edge.Fleet {
 		may("vips", func(v value) { f.VIPs = list(d, v, d.vip) }),
 		may("regions", func(v value) { f.Regions = list(d, v, d.region) }),
 		may("services", func(v value) { f.Services = list(d, v, d.service) }),
+		may("announce", func(v value) { f.Announce = d.announce(v) }),
 	)
 	if _, set := d.lines["probe"]; !set && f.Zone != "" {
 		f.Probe = "probe." + f.Zone
@@ -51,6 +46,7 @@ func (d *decoder) pop(v value) (p edge.PoP) {
 		}),
 		may("bgp", func(v value) { p.BGP = d.bgp(v) }),
 		may("health", func(v value) { p.Health = list(d, v, d.health) }),
+		may("health_groups", func(v value) { p.HealthGroups = list(d, v, d.healthGroup) }),
 		may("load", func(v value) { p.Load = d.load(v) }),
 	)
 	return p
@@ -143,38 +139,13 @@ func (d *decoder) community(v value) (none edge.Community) {
 	return c
 }
 
-func (d *decoder) health(v value) edge.HealthCheck {
-	h := edge.HealthCheck{Rise: DefaultRise, Fall: DefaultFall, Every: DefaultEvery}
-	count := func(v value) int { return int(d.integer(v, 1, 100, "a whole number from 1 to 100")) }
-	d.mapping(v,
-		need("http", "the URL to ask for, such as https://127.0.0.1/healthz", func(v value) { h.HTTP = d.url(v) }),
-		may("rise", func(v value) { h.Rise = count(v) }),
-		may("fall", func(v value) { h.Fall = count(v) }),
-		may("every", func(v value) {
-			h.Every = d.duration(v, 100*time.Millisecond, time.Hour, "a duration from 100ms to 1h, such as 1s")
-		}),
-		may("timeout", func(v value) {
-			h.Timeout = d.duration(v, time.Millisecond, time.Hour, "a duration from 1ms, such as 500ms")
-		}),
-	)
-	if _, set := d.lines[join(v.path, "timeout")]; !set {
-		h.Timeout = h.Every / timeoutPart
-	}
-	return h
-}
-
 func (d *decoder) load(v value) *edge.Load {
 	var l edge.Load
 	d.mapping(v,
 		may("prometheus", func(v value) { l.Prometheus = d.url(v) }),
 		may("metric", func(v value) { l.Metric = d.metric(v) }),
 		may("url", func(v value) { l.URL = d.url(v) }),
-		may("exec", func(v value) {
-			l.Exec = list(d, v, func(v value) string {
-				s, _ := d.scalar(v, "an argument")
-				return s
-			})
-		}),
+		may("exec", func(v value) { l.Exec = d.command(v) }),
 	)
 	return &l
 }
@@ -184,6 +155,7 @@ func (d *decoder) vip(v value) (p edge.VIP) {
 		need("id", "a short name, such as global", func(v value) { p.ID = edge.VIPID(d.id(v)) }),
 		need("addresses", "a list of IP addresses", func(v value) { p.Addresses = list(d, v, d.address) }),
 		need("prefixes", "a list of the prefixes to announce", func(v value) { p.Prefixes = list(d, v, d.prefix) }),
+		may("health", func(v value) { p.Health = d.id(v) }),
 	)
 	return p
 }

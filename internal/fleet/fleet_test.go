@@ -115,12 +115,12 @@ func TestLimits(t *testing.T) {
 	f("large", small+strings.Repeat("#\n", 2<<20), "x.yaml:1: the file is larger than 4 MiB")
 	f("deep", small+"vips: "+strings.Repeat("[", 20_000), "x.yaml:3: not YAML: while increasing flow level: exceeded max depth of 10000")
 	f("nested", small+"vips: "+strings.Repeat("[", 900)+strings.Repeat("]", 900),
-		"x.yaml:3: vips[0]: is a list (want a mapping with id, addresses, prefixes)")
+		"x.yaml:3: vips[0]: is a list (want a mapping with id, addresses, prefixes, health)")
 	f("many problems", small+"vips:\n"+strings.Repeat("- x\n", 5000), "x.yaml:203: more problems follow, which are not shown")
 	f("many unknown keys", small+strings.Repeat("x:\n", 5000), "x.yaml:202: more problems follow, which are not shown")
 	f("alias bomb", small+"vips:\n- &v {id: a, prefixes: [198.51.100.0/24], addresses: ["+strings.Repeat("198.51.100.1,", 1000)+"]}\n"+strings.Repeat("- *v\n", 1000),
 		"x.yaml:1: the file has more than 131072 values (aliases are counted wherever they are used)")
-	f("alias to itself", small+"vips: &v [*v]\n", "x.yaml:3: vips[0]: is a list (want a mapping with id, addresses, prefixes)")
+	f("alias to itself", small+"vips: &v [*v]\n", "x.yaml:3: vips[0]: is a list (want a mapping with id, addresses, prefixes, health)")
 	if testing.Short() { // the rest reads 1.8 MB of YAML, which the race detector makes slow
 		return
 	}
