@@ -7,13 +7,11 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"catchment/internal/edge"
@@ -46,96 +44,6 @@ func (s *streak) note(ok bool) bool {
 		s.state = edge.Down
 	}
 	return s.state != before
-}
-
-// checks are the health checks of one PoP, running.
-type checks struct {
-	log     *slog.Logger
-	changed chan<- struct{}
-
-	mu  sync.Mutex
-	all []check // guarded by mu
-}
-
-type check struct {
-	edge.HealthCheck
-	streak streak
-	why    string // of the last failure
-}
-
-func newChecks(of []edge.HealthCheck, log *slog.Logger, changed chan<- struct{}) *checks {
-	c := &checks{log: log, changed: changed}
-	for _, h := range of {
-		c.all = append(c.all, check{HealthCheck: h, streak: streak{rise: h.Rise, fall: h.Fall, state: edge.Unknown}})
-	}
-	return c
-}
-
-// run checks until ctx is done.
-func (c *checks) run(ctx context.Context) {
-	var all sync.WaitGroup
-	for i := range c.all {
-		all.Go(func() { c.repeat(ctx, i) })
-	}
-	all.Wait()
-}
-
-func (c *checks) repeat(ctx context.Context, i int) {
-	h := c.all[i].HealthCheck
-	client := newHTTPClient(h.HTTP)
-	tick := time.NewTicker(h.Every)
-	defer tick.Stop()
-	for {
-		err := get(ctx, client, h.HTTP, h.Timeout)
-		if ctx.Err() != nil {
-			return
-		}
-		c.note(i, err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (c *checks) note(i int, err error) {
-	c.mu.Lock()
-	x := &c.all[i]
-	if err != nil {
-		x.why = shorten(err)
-	}
-	changed, state := x.streak.note(err == nil), x.streak.state
-	c.mu.Unlock()
-	if !changed {
-		return
-	}
-	if err != nil {
-		c.log.Warn("health check changed", "check", x.HTTP, "state", string(state), "error", err)
-	} else {
-		c.log.Info("health check changed", "check", x.HTTP, "state", string(state))
-	}
-	select {
-	case c.changed <- struct{}{}:
-	default: // a report is due anyway
-	}
-}
-
-// state is down if any check is, else unknown while any has not decided, else
-// up. Without checks a PoP counts as up.
-func (c *checks) state() (state edge.HealthState, why string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	state = edge.Up
-	for i := range c.all {
-		switch x := &c.all[i]; x.streak.state {
-		case edge.Down:
-			return edge.Down, x.HTTP + ": " + x.why
-		case edge.Unknown:
-			state, why = edge.Unknown, x.HTTP+" has not been checked often enough"
-		}
-	}
-	return state, why
 }
 
 // newHTTPClient returns a client that connects anew for every request, as

@@ -88,13 +88,13 @@ func TestReporter(t *testing.T) {
 		}
 		// Nobody listens there: the check fails three times in a row, once a second.
 		closed := "http://" + closedPort(t) + "/healthz"
-		r.SetFleet(&edge.Fleet{PoPs: []edge.PoP{{ID: "iad", Health: []edge.HealthCheck{{HTTP: closed, Rise: 3, Fall: 3, Every: time.Second, Timeout: time.Second / 2}}}}})
-		time.Sleep(1900 * time.Millisecond)
+		r.SetFleet(&edge.Fleet{PoPs: []edge.PoP{{ID: "iad", Health: []edge.HealthCheck{{Name: "web", HTTP: closed, Rise: 3, Fall: 3, Every: time.Second, Timeout: time.Second / 2}}}}})
+		time.Sleep(1700 * time.Millisecond)
 		synctest.Wait()
 		if got := to.take(); len(got) != 0 {
 			t.Errorf("before its check decided: %+v", got)
 		}
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(400 * time.Millisecond)
 		synctest.Wait()
 		got := to.take()
 		if len(got) != 1 || got[0].(edge.HealthReport).State != edge.Down || !strings.Contains(got[0].(edge.HealthReport).Why, "connection refused") {

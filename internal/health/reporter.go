@@ -31,6 +31,7 @@ type Reporter struct {
 	changed chan struct{} // the checks' state
 	reset   chan struct{} // the fleet
 	load    reading
+	tell    func(check string, err error)
 }
 
 // reading is a load that ages.
@@ -41,7 +42,7 @@ type reading struct {
 }
 
 // NewReporter returns a reporter for a PoP. Every is how often it reports; 0:
-// DefaultEvery. SetFleet comes before Run.
+// DefaultEvery. To may be nil: then it only checks. SetFleet comes before Run.
 func NewReporter(pop edge.PoPID, every time.Duration, to Poster, log *slog.Logger, reg prometheus.Registerer) (*Reporter, error) {
 	if every <= 0 {
 		every = DefaultEvery
@@ -56,6 +57,13 @@ func NewReporter(pop edge.PoPID, every time.Duration, to Poster, log *slog.Logge
 	}, nil
 }
 
+// Tell has every single result of a check handed to f, from several
+// goroutines, before it counts in any other way. It comes before Run.
+func (r *Reporter) Tell(f func(check string, err error)) { r.tell = f }
+
+// Load returns the PoP's load in requests/s, if it is known.
+func (r *Reporter) Load() (perSecond float64, ok bool) { return r.load.get(3 * r.every) }
+
 // SetFleet replaces what is checked and read. Checks that stay as they were go
 // on undisturbed.
 func (r *Reporter) SetFleet(f *edge.Fleet) {
@@ -64,7 +72,8 @@ func (r *Reporter) SetFleet(f *edge.Fleet) {
 		p = &edge.PoP{ID: r.pop}
 	}
 	before := r.fleet.Swap(p)
-	if before != nil && reflect.DeepEqual(before.Health, p.Health) && reflect.DeepEqual(before.Load, p.Load) {
+	if before != nil && reflect.DeepEqual(before.Health, p.Health) &&
+		reflect.DeepEqual(before.HealthGroups, p.HealthGroups) && reflect.DeepEqual(before.Load, p.Load) {
 		return
 	}
 	select {
@@ -92,7 +101,7 @@ func (r *Reporter) runWith(ctx context.Context, p *edge.PoP) {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
-	c := newChecks(p.Health, r.log, r.changed)
+	c := newChecks(p, r.log, r.changed, r.tell)
 	parts.Go(func() { c.run(ctx) })
 	r.load.forget()
 	if p.Load != nil {
@@ -121,8 +130,11 @@ func (r *Reporter) report(ctx context.Context, c *checks) {
 	if state == edge.Unknown {
 		return
 	}
+	if r.to == nil {
+		return
+	}
 	body := edge.HealthReport{State: state, Share: 1, Why: cut(why)}
-	if load, ok := r.load.get(3 * r.every); ok {
+	if load, ok := r.Load(); ok {
 		body.Load = &load
 	}
 	err := r.to.Post(ctx, "/v1/health", body)
