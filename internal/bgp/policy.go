@@ -18,35 +18,12 @@ import (
 // and, since each session has a table of its own, could not reach another
 // neighbor even if it were: the PoP cannot become anyone's transit.
 func denyAllButOwn(ctx context.Context, s *server.BgpServer, own []netip.Prefix) error {
-	sets := map[string][]*api.Prefix{} // a set holds one family; an empty one is not made, lest it match all
-	for _, p := range own {
-		name := "own4"
-		if p.Addr().Is6() {
-			name = "own6"
-		}
-		bits := uint32(p.Bits())
-		sets[name] = append(sets[name], &api.Prefix{IpPrefix: p.String(), MaskLengthMin: bits, MaskLengthMax: bits})
-	}
-	var statements []*api.Statement
-	for _, name := range []string{"own4", "own6"} {
-		prefixes, ok := sets[name]
-		if !ok {
-			continue
-		}
-		set := &api.DefinedSet{DefinedType: api.DefinedType_DEFINED_TYPE_PREFIX, Name: name, Prefixes: prefixes}
+	sets, policy := ownPolicy(own)
+	for _, set := range sets {
 		if err := s.AddDefinedSet(ctx, &api.AddDefinedSetRequest{DefinedSet: set}); err != nil {
-			return fmt.Errorf("bgp: prefix set %s: %w", name, err)
+			return fmt.Errorf("bgp: prefix set %s: %w", set.Name, err)
 		}
-		statements = append(statements, &api.Statement{
-			Name: name,
-			Conditions: &api.Conditions{
-				PrefixSet: &api.MatchSet{Type: api.MatchSet_TYPE_ANY, Name: name},
-				RouteType: api.Conditions_ROUTE_TYPE_LOCAL,
-			},
-			Actions: &api.Actions{RouteAction: api.RouteAction_ROUTE_ACTION_ACCEPT},
-		})
 	}
-	policy := &api.Policy{Name: "own", Statements: statements}
 	if err := s.AddPolicy(ctx, &api.AddPolicyRequest{Policy: policy}); err != nil {
 		return fmt.Errorf("bgp: policy: %w", err)
 	}
@@ -54,7 +31,7 @@ func denyAllButOwn(ctx context.Context, s *server.BgpServer, own []netip.Prefix)
 		err := s.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: &api.PolicyAssignment{
 			Name:          "global",
 			Direction:     direction,
-			Policies:      []*api.Policy{{Name: "own"}},
+			Policies:      []*api.Policy{{Name: policy.Name}},
 			DefaultAction: api.RouteAction_ROUTE_ACTION_REJECT,
 		}})
 		if err != nil {
@@ -62,4 +39,43 @@ func denyAllButOwn(ctx context.Context, s *server.BgpServer, own []netip.Prefix)
 		}
 	}
 	return nil
+}
+
+// allowOwn replaces the prefixes of denyAllButOwn in a speaker that runs, whose
+// sessions stay as they are. Routes that it has stay until they are deleted.
+func allowOwn(ctx context.Context, s *server.BgpServer, own []netip.Prefix) error {
+	sets, policy := ownPolicy(own)
+	if err := s.SetPolicies(ctx, &api.SetPoliciesRequest{DefinedSets: sets, Policies: []*api.Policy{policy}}); err != nil {
+		return fmt.Errorf("bgp: policy: %w", err)
+	}
+	return nil
+}
+
+func ownPolicy(own []netip.Prefix) ([]*api.DefinedSet, *api.Policy) {
+	var sets []*api.DefinedSet // a set holds one family; an empty one is not made, lest it match all
+	policy := &api.Policy{Name: "own"}
+	for _, family := range []struct {
+		name string
+		has  func(netip.Addr) bool
+	}{{"own4", netip.Addr.Is4}, {"own6", netip.Addr.Is6}} {
+		set := &api.DefinedSet{DefinedType: api.DefinedType_DEFINED_TYPE_PREFIX, Name: family.name}
+		for _, p := range own {
+			if bits := uint32(p.Bits()); family.has(p.Addr()) {
+				set.Prefixes = append(set.Prefixes, &api.Prefix{IpPrefix: p.String(), MaskLengthMin: bits, MaskLengthMax: bits})
+			}
+		}
+		if len(set.Prefixes) == 0 {
+			continue
+		}
+		sets = append(sets, set)
+		policy.Statements = append(policy.Statements, &api.Statement{
+			Name: family.name,
+			Conditions: &api.Conditions{
+				PrefixSet: &api.MatchSet{Type: api.MatchSet_TYPE_ANY, Name: family.name},
+				RouteType: api.Conditions_ROUTE_TYPE_LOCAL,
+			},
+			Actions: &api.Actions{RouteAction: api.RouteAction_ROUTE_ACTION_ACCEPT},
+		})
+	}
+	return sets, policy
 }

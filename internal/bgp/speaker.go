@@ -26,11 +26,13 @@ const shutdownTime = 3 * time.Second
 
 // Speaker is a PoP's BGP speaker. Its methods may be called from anywhere.
 type Speaker struct {
+	log *slog.Logger
+
+	// Written with mu and watch held, so that either is enough to read them.
 	cfg      Config
-	log      *slog.Logger
 	sessions []*session // in the order of Config.Neighbors
 
-	mu      sync.Mutex // serializes Set, and what Run does to the speakers' tables
+	mu      sync.Mutex // serializes Set, SetConfig, and what Run does to the speakers' tables
 	running bool       // guarded by mu
 	sets    *prometheus.CounterVec
 
@@ -74,6 +76,8 @@ func (s *Speaker) Set(routes []Route) error {
 		s.sets.WithLabelValues("refused").Inc()
 		return ErrNothing
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	wanted, err := resolve(&s.cfg, routes)
 	if err != nil {
 		s.sets.WithLabelValues("refused").Inc()
@@ -84,12 +88,13 @@ func (s *Speaker) Set(routes []Route) error {
 
 // WithdrawAll announces nothing any more, until the next Set.
 func (s *Speaker) WithdrawAll() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.want(nil)
 }
 
+// want is called with mu held.
 func (s *Speaker) want(wanted map[netip.Addr]map[netip.Prefix]Announcement) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var errs []error
 	for _, one := range s.sessions {
 		one.want(wanted[one.n.Address])
@@ -119,7 +124,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	for {
 		select {
 		case now := <-tick.C:
-			for _, one := range s.sessions {
+			for _, one := range s.list() {
 				if err := one.poll(ctx, now); err != nil && ctx.Err() == nil {
 					one.log.Warn("bgp session not restarted", "error", err)
 				}
@@ -152,20 +157,14 @@ func (s *Speaker) start(ctx context.Context) error {
 
 func (s *Speaker) withdraw() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.running = false
-	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
-	defer cancel()
-	var all sync.WaitGroup
-	for _, one := range s.sessions {
-		all.Go(func() { one.withdraw(ctx, s.await) })
-	}
-	all.Wait()
+	s.end(s.sessions)
 }
 
 // stop ends what start began.
 func (s *Speaker) stop() {
-	for _, one := range s.sessions {
+	for _, one := range s.list() {
 		if one.server != nil {
 			one.server.Stop()
 		}
@@ -174,8 +173,9 @@ func (s *Speaker) stop() {
 
 // Neighbors returns how each session is, in the order of Config.Neighbors.
 func (s *Speaker) Neighbors() []NeighborState {
-	all := make([]NeighborState, len(s.sessions))
-	for i, one := range s.sessions {
+	sessions := s.list()
+	all := make([]NeighborState, len(sessions))
+	for i, one := range sessions {
 		all[i] = one.snapshot()
 	}
 	return all
