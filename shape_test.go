@@ -40,6 +40,8 @@ var mayImport = map[string][]string{
 	"internal/synth":         {"internal/edge", "internal/synth/spool"},
 	"internal/synth/spool":   {},
 	"internal/announce":      {"internal/edge"},
+	"internal/resets":        {"internal/edge"},
+	"internal/resetlog":      {"internal/edge", "internal/tokens"},
 	"internal/ramp":          {"internal/edge", "internal/geo"},
 	"internal/ramp/ramptest": {"internal/edge", "internal/ramp"},
 	"internal/control":       {"internal/edge", "internal/steer", "internal/tokens"},

@@ -13,6 +13,7 @@ import (
 	"catchment/internal/health"
 	"catchment/internal/node"
 	"catchment/internal/pop"
+	"catchment/internal/resets"
 )
 
 func popCommand() command {
@@ -31,9 +32,11 @@ func runPoP(ctx context.Context, io stdio, args []string) error {
 		cert, key  stringList
 		proxies    prefixList
 		from       sourceFlags
+		watch      resetFlag
 		logAtLeast slog.Level
 	)
 	from.register(fs)
+	watch.register(fs)
 	fs.Var(&plain, "listen", "`address` for HTTP, such as :80; several with commas, or repeated; :80 if no address is given at all")
 	fs.Var(&secure, "listen-tls", "`address` for HTTPS, such as :443; several with commas, or repeated")
 	fs.Var(&cert, "tls-cert", "certificate chain `file`, PEM; repeatable, the preferred first")
@@ -108,6 +111,14 @@ func runPoP(ctx context.Context, io stdio, args []string) error {
 		p.report(reporter)
 		services = append(services, node.Named{Name: "health", Service: reporter})
 	}
+	watcher, err := watch.watcher(cfg.PoP, client, log, reg)
+	if err != nil {
+		return err
+	}
+	if watcher != nil {
+		p.watch(watcher)
+		services = append(services, node.Named{Name: "reset watcher", Service: watcher})
+	}
 	log.Info("listening", "admin", adminServer.ListenAddr().String(), "pop", *id)
 	return node.Run(ctx, log, services...)
 }
@@ -119,6 +130,7 @@ type popProcess struct {
 	reg      prometheus.Registerer
 	server   *pop.Server // made with the first snapshot
 	reporter *health.Reporter
+	resets   *resets.Watcher
 	fleet    *edge.Fleet
 }
 
@@ -140,7 +152,16 @@ func (p *popProcess) apply(s *edge.Snapshot) (err error) {
 	if p.reporter != nil {
 		p.reporter.SetFleet(s.Fleet)
 	}
+	if p.resets != nil {
+		p.resets.SetFleet(s.Fleet)
+	}
 	return nil
+}
+
+// watch adds the reset watcher, before the process runs.
+func (p *popProcess) watch(w *resets.Watcher) {
+	w.SetFleet(p.fleet)
+	p.resets = w
 }
 
 // report adds the reporter, before the process runs.

@@ -33,8 +33,10 @@ const reportAbout = `Reports on stored beacons. It may run while 'catchment serv
   resolvers    how far clients are from their resolvers, who sends ECS, and what of
                unicast's wrong assignments that explains
   causes       why page views did not reach an optimal PoP, by group and scheme
+  resets       whose connections were torn away from their PoP; it has flags of its
+               own (report resets -h)
 
-The last two look at page views one by one, for which they need --fleet, and
+Resolvers and causes look at page views one by one, for which they need --fleet, and
 know where resolvers are by --geo and --places.
 
 Shares have 95 % intervals, clustered by client prefix. Without --since and
@@ -58,6 +60,9 @@ type reportFlags struct {
 var reportKinds = []string{"assignment", "offenders", "pops", "resolvers", "causes"}
 
 func runReport(ctx context.Context, io stdio, args []string) error {
+	if len(args) > 0 && args[0] == "resets" {
+		return runReportResets(io, args[1:])
+	}
 	f, err := parseReport(io, args)
 	if err != nil {
 		return err
@@ -80,7 +85,7 @@ func runReport(ctx context.Context, io stdio, args []string) error {
 
 func parseReport(io stdio, args []string) (*reportFlags, error) {
 	f := &reportFlags{}
-	fs := newFlags(io, "report", "report assignment|offenders|pops|resolvers|causes --data DIR [flags]", reportAbout)
+	fs := newFlags(io, "report", "report assignment|offenders|pops|resolvers|causes|resets --data DIR [flags]", reportAbout)
 	var (
 		by, since, until, format, tolerance string
 		schemes                             stringList
@@ -109,7 +114,7 @@ func parseReport(io stdio, args []string) (*reportFlags, error) {
 	}
 	switch {
 	case !slices.Contains(reportKinds, f.kind):
-		return nil, usagef(fs, "which report? assignment, offenders, pops, resolvers or causes comes first (got %q)", f.kind)
+		return nil, usagef(fs, "which report? assignment, offenders, pops, resolvers, causes or resets comes first (got %q)", f.kind)
 	case fs.NArg() > 0:
 		return nil, usagef(fs, "unexpected argument %q", fs.Arg(0))
 	case f.data == "":

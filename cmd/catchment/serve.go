@@ -21,6 +21,7 @@ import (
 	"catchment/internal/fleet"
 	"catchment/internal/geo"
 	"catchment/internal/node"
+	"catchment/internal/resetlog"
 	"catchment/internal/steer"
 	"catchment/internal/store"
 	"catchment/internal/tokens"
@@ -123,8 +124,12 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		return err
 	}
 	defer plane.Close()
+	resets, err := resetlog.New(resetlog.Config{Dir: *data, Tokens: cfg.Tokens, Retention: *retention, MinFreeBytes: *minFree}, db, log, reg)
+	if err != nil {
+		return err
+	}
 
-	services := []node.Named{{Name: "store", Service: beacons}, {Name: "places", Service: db}, {Name: "control plane", Service: plane}}
+	services := []node.Named{{Name: "store", Service: beacons}, {Name: "places", Service: db}, {Name: "control plane", Service: plane}, {Name: "resets", Service: resets}}
 	listenOn := func(name, addr, certFile, keyFile string, h http.Handler) (*node.HTTP, error) {
 		server := &node.HTTP{Addr: addr, Server: beacon.Server(h, log)}
 		if certFile != "" {
@@ -151,7 +156,7 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 	services = append(services, node.Named{Name: "admin", Service: adminServer})
 	at := []any{"admin", adminServer.ListenAddr().String()}
 	if *ctlAddr != "" {
-		server, err := listenOn("control", *ctlAddr, *ctlCert, *ctlKey, controlHandler(plane, collector))
+		server, err := listenOn("control", *ctlAddr, *ctlCert, *ctlKey, controlHandler(plane, collector, resets))
 		if err != nil {
 			return err
 		}
@@ -178,11 +183,12 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 }
 
 // controlHandler is what the control listener carries.
-func controlHandler(plane *control.Control, collector *beacon.Collector) http.Handler {
+func controlHandler(plane *control.Control, collector *beacon.Collector, resets *resetlog.Log) http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/v1/snapshot", "/v1/health", "/v1/probes"} {
 		mux.Handle(path, plane.Handler())
 	}
+	mux.Handle("/v1/resets", resets.Handler())
 	mux.Handle("/", collector.ControlHandler())
 	return mux
 }

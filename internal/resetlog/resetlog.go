@@ -1,0 +1,205 @@
+// Package resetlog keeps what the reset watchers of PoPs hand in to the control
+// node: a durable log in files by day, which reports read while it is written.
+// It also brings PoPs together: it hands out the keys by which they hash
+// connections, and asks the others about those that one of them reset.
+package resetlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"catchment/internal/edge"
+	"catchment/internal/tokens"
+)
+
+// Config says where and how long a Log keeps what it is told.
+type Config struct {
+	Dir    string // DATA: files are DATA/resets/DAY/NUMBER.ndjson, keys DATA/keys/resets.json
+	Tokens *tokens.Tokens
+
+	// Retention is how long a day is kept after it has ended; 0 is forever.
+	Retention time.Duration
+
+	// MaxDayBytes bounds a day's files: 1 GiB. Beyond it nothing more is kept of
+	// the day, and that is logged and counted: it takes a flood to get there.
+	MaxDayBytes int64
+
+	// MinFreeBytes is the floor under the file system's free space: 1 GiB. Below
+	// it PoPs are asked to come again later.
+	MinFreeBytes uint64
+}
+
+// Places tells where an address is. Unknown addresses have an empty place.
+type Places interface {
+	Lookup(netip.Addr) edge.Place
+}
+
+// Log is the log. Safe for concurrent use.
+type Log struct {
+	cfg     Config
+	places  Places
+	log     *slog.Logger
+	metrics *metrics
+	keys    keyring
+	asking  asking
+
+	mu     sync.Mutex // all that follows; held while files are written
+	file   *os.File   // nil: none yet
+	day    edge.Day   // of file
+	size   int64      // of file
+	dayAll int64      // of the day's files
+	full   bool       // the day's
+	batch  map[edge.PoPID]batch
+}
+
+// batch is the last one taken of a PoP.
+type batch struct {
+	run string
+	seq uint64
+}
+
+// New returns a log that goes on where the former one ended.
+func New(cfg Config, places Places, log *slog.Logger, reg prometheus.Registerer) (*Log, error) {
+	if cfg.Dir == "" {
+		return nil, errors.New("resetlog: no data directory given")
+	}
+	if cfg.Retention < 0 || cfg.MaxDayBytes < 0 {
+		return nil, errors.New("resetlog: Retention and MaxDayBytes: want 0 or more")
+	}
+	if cfg.MaxDayBytes == 0 {
+		cfg.MaxDayBytes = 1 << 30
+	}
+	if cfg.MinFreeBytes == 0 {
+		cfg.MinFreeBytes = 1 << 30
+	}
+	m, err := newMetrics(reg)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{cfg: cfg, places: places, log: log, metrics: m, batch: map[edge.PoPID]batch{}}
+	if err := l.keys.load(filepath.Join(cfg.Dir, "keys", "resets.json")); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Run drops days whose retention is over, until ctx is done; then it closes
+// the log.
+func (l *Log) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := l.dropOldDays(time.Now()); err != nil {
+			l.log.Error("old resets not dropped, will try again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.close()
+		case <-tick.C:
+		}
+	}
+}
+
+func (l *Log) dropOldDays(now time.Time) error {
+	if l.cfg.Retention == 0 {
+		return nil
+	}
+	days, err := listDays(l.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, day := range days {
+		if now.Sub((day + 1).Time()) >= l.cfg.Retention {
+			errs = append(errs, os.RemoveAll(dayDir(l.cfg.Dir, day)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// take keeps a batch that was checked, unless it has been taken before.
+func (l *Log) take(b *edge.Resets, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last := l.batch[b.PoP]; last.run == b.Run && b.Seq <= last.seq {
+		return nil
+	}
+	if err := l.append(l.records(b, now), now); err != nil {
+		return err
+	}
+	l.batch[b.PoP] = batch{b.Run, b.Seq}
+	l.metrics.count(b)
+	l.asking.add(b, now)
+	return nil
+}
+
+// records are what is kept of a batch.
+func (l *Log) records(b *edge.Resets, now time.Time) []edge.ResetRecord {
+	head := edge.ResetRecord{Received: now.UTC(), PoP: b.PoP, Method: b.Method}
+	var all []edge.ResetRecord
+	for i := range b.Resets {
+		r := head
+		r.Reset = &b.Resets[i]
+		r.Place = l.place(r.Reset.Client)
+		if len(r.Reset.Flows) > 0 {
+			r.Key = b.Key
+		}
+		all = append(all, r)
+	}
+	for i := range b.Open {
+		r := head
+		r.Open = &b.Open[i]
+		r.Place = l.place(r.Open.Client)
+		all = append(all, r)
+	}
+	if b.Overflow > 0 {
+		r := head
+		r.Overflow = b.Overflow
+		all = append(all, r)
+	}
+	return all
+}
+
+// place is that of a prefix's first address, all that is known of the client,
+// without coordinates, which no report wants.
+func (l *Log) place(p netip.Prefix) edge.Place {
+	if !p.IsValid() || l.places == nil {
+		return edge.Place{}
+	}
+	where := l.places.Lookup(p.Addr())
+	where.Lat, where.Lon = 0, 0
+	return where
+}
+
+func dayDir(data string, day edge.Day) string {
+	return filepath.Join(data, "resets", day.String())
+}
+
+// listDays lists the days that there are, in order.
+func listDays(data string) ([]edge.Day, error) {
+	entries, err := os.ReadDir(filepath.Join(data, "resets")) // sorted
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("resetlog: %w", err)
+	}
+	var days []edge.Day
+	for _, e := range entries {
+		if day, err := edge.ParseDay(e.Name()); err == nil && e.IsDir() {
+			days = append(days, day)
+		}
+	}
+	return days, nil
+}
