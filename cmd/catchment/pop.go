@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catchment/internal/certs"
 	"catchment/internal/edge"
+	"catchment/internal/follow"
 	"catchment/internal/health"
+	"catchment/internal/member"
 	"catchment/internal/node"
 	"catchment/internal/pop"
 	"catchment/internal/resets"
@@ -22,7 +25,7 @@ func popCommand() command {
 
 func runPoP(ctx context.Context, io stdio, args []string) error {
 	fs := newFlags(io, "pop", "pop --pop ID --follow URL --token-file FILE --data DIR | --fleet FILE [flags]",
-		"Serves /o, /slow, /big and /healthz, and names the PoP in every answer. With\n--follow it takes the fleet from the control node, runs the PoP's health checks and\nreports them there. A fleet file is read again on SIGHUP, certificates when their\nfiles change.")
+		"Serves /o, /slow, /big and /healthz, and names the PoP in every answer; runs the\nPoP's health checks, and announces its VIPs to its BGP neighbors while they are up.\nWith --follow it takes the fleet from the control node and reports there. A fleet\nfile is read again on SIGHUP, certificates when their files change.")
 	var (
 		id         = fs.String("pop", "", "`id` of this PoP in the fleet (required)")
 		admin      = fs.String("admin", "127.0.0.1:9101", "`address` of metrics, health and pprof; it has no authentication")
@@ -33,10 +36,12 @@ func runPoP(ctx context.Context, io stdio, args []string) error {
 		proxies    prefixList
 		from       sourceFlags
 		watch      resetFlag
+		announce   memberFlags
 		logAtLeast slog.Level
 	)
 	from.register(fs)
 	watch.register(fs)
+	announce.register(fs)
 	fs.Var(&plain, "listen", "`address` for HTTP, such as :80; several with commas, or repeated; :80 if no address is given at all")
 	fs.Var(&secure, "listen-tls", "`address` for HTTPS, such as :443; several with commas, or repeated")
 	fs.Var(&cert, "tls-cert", "certificate chain `file`, PEM; repeatable, the preferred first")
@@ -67,6 +72,10 @@ func runPoP(ctx context.Context, io stdio, args []string) error {
 	if err := from.check(fs); err != nil {
 		return err
 	}
+	membercfg, err := announce.config(edge.PoPID(*id), from.data)
+	if err != nil {
+		return usagef(fs, "%v", err)
+	}
 	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: logAtLeast}))
 	reg := node.NewRegistry()
 
@@ -77,17 +86,32 @@ func runPoP(ctx context.Context, io stdio, args []string) error {
 	for i := range cert {
 		cfg.KeyPairs = append(cfg.KeyPairs, certs.Pair{Cert: cert[i], Key: key[i]})
 	}
+	client, err := from.connect()
+	if err != nil {
+		return err
+	}
+	if announce.dryRun {
+		return dryRun(ctx, io, &from, client, membercfg, log)
+	}
 	p := &popProcess{cfg: cfg, log: log, reg: reg}
-	adminServer := node.NewAdmin(*admin, reg, func() error { return nil }, nil)
+	if p.reporter, err = newReporter(cfg.PoP, client, log, reg); err != nil {
+		return err
+	}
+	drain := func(closing bool) { p.server.SetDraining(closing) }
+	if p.member, err = announce.open(membercfg, p.reporter, client, drain, log, reg); err != nil {
+		return err
+	}
+	if p.resets, err = watch.watcher(cfg.PoP, client, log, reg); err != nil {
+		return err
+	}
+	more := http.NewServeMux()
+	more.HandleFunc("GET /draining", p.member.serveDraining)
+	adminServer := node.NewAdmin(*admin, reg, func() error { return nil }, more)
 	if err := adminServer.Listen(); err != nil {
 		return err
 	}
 	early := node.Start(adminServer) // there may be no snapshot for long, which must be seen
 	defer early.Close()
-	client, err := from.connect()
-	if err != nil {
-		return err
-	}
 	snapshots, err := from.open(ctx, client, log, reg, p.apply)
 	if ctx.Err() != nil {
 		return nil // stopped while it waited
@@ -98,29 +122,50 @@ func runPoP(ctx context.Context, io stdio, args []string) error {
 	if err := p.server.Listen(); err != nil {
 		return err
 	}
-	services := []node.Named{
-		{Name: "admin", Service: early},
-		{Name: "snapshots", Service: snapshots},
-		{Name: "objects", Service: p.server},
-	}
-	if client != nil {
-		reporter, err := health.NewReporter(cfg.PoP, 0, client, log, reg)
-		if err != nil {
-			return err
-		}
-		p.report(reporter)
-		services = append(services, node.Named{Name: "health", Service: reporter})
-	}
-	watcher, err := watch.watcher(cfg.PoP, client, log, reg)
+	announcements, err := p.member.after()
 	if err != nil {
 		return err
 	}
-	if watcher != nil {
-		p.watch(watcher)
-		services = append(services, node.Named{Name: "reset watcher", Service: watcher})
+	// What is listed later ends earlier: first the routes go, then those who
+	// serve, then the addresses.
+	services := append([]node.Named{
+		{Name: "admin", Service: early},
+		{Name: "snapshots", Service: snapshots},
+	}, p.member.before()...)
+	services = append(services, node.Named{Name: "objects", Service: p.server})
+	if p.resets != nil {
+		services = append(services, node.Named{Name: "reset watcher", Service: p.resets})
 	}
+	services = append(services, announcements...)
+	services = append(services, node.Named{Name: "health", Service: p.reporter})
 	log.Info("listening", "admin", adminServer.ListenAddr().String(), "pop", *id)
 	return node.Run(ctx, log, services...)
+}
+
+// newReporter returns who checks the PoP, and reports if there is a control
+// node.
+func newReporter(id edge.PoPID, control *follow.Client, log *slog.Logger, reg prometheus.Registerer) (*health.Reporter, error) {
+	if control == nil { // a nil *Client is no nil Poster
+		return health.NewReporter(id, 0, nil, log, reg)
+	}
+	return health.NewReporter(id, 0, control, log, reg)
+}
+
+// dryRun prints what would be announced.
+func dryRun(ctx context.Context, io stdio, from *sourceFlags, client *follow.Client, cfg member.Config, log *slog.Logger) error {
+	if client == nil {
+		from.data = "" // nothing is kept
+	}
+	text := ""
+	_, err := from.open(ctx, client, log, prometheus.NewRegistry(), func(s *edge.Snapshot) (err error) {
+		text, err = member.DryRun(cfg, s)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(io.out, text)
+	return nil
 }
 
 // popProcess hands snapshots to the parts of the process.
@@ -130,11 +175,13 @@ type popProcess struct {
 	reg      prometheus.Registerer
 	server   *pop.Server // made with the first snapshot
 	reporter *health.Reporter
-	resets   *resets.Watcher
-	fleet    *edge.Fleet
+	resets   *resets.Watcher // nil: off
+	member   *membership
 }
 
-// apply is called before the process runs, and then by one goroutine of it.
+// apply is called before the process runs, and then by one goroutine of it. A
+// part that refuses a snapshot does so before any has taken it, but for the
+// server, to which fleets are alike.
 func (p *popProcess) apply(s *edge.Snapshot) (err error) {
 	if _, ok := s.Fleet.PoP(p.cfg.PoP); !ok {
 		return fmt.Errorf("--pop: %q is not in the fleet, which has %s", p.cfg.PoP, popIDs(s.Fleet))
@@ -148,26 +195,14 @@ func (p *popProcess) apply(s *edge.Snapshot) (err error) {
 	if err != nil {
 		return err
 	}
-	p.fleet = s.Fleet
-	if p.reporter != nil {
-		p.reporter.SetFleet(s.Fleet)
+	if err := p.member.set(s); err != nil {
+		return err
 	}
+	p.reporter.SetFleet(s.Fleet)
 	if p.resets != nil {
 		p.resets.SetFleet(s.Fleet)
 	}
 	return nil
-}
-
-// watch adds the reset watcher, before the process runs.
-func (p *popProcess) watch(w *resets.Watcher) {
-	w.SetFleet(p.fleet)
-	p.resets = w
-}
-
-// report adds the reporter, before the process runs.
-func (p *popProcess) report(r *health.Reporter) {
-	r.SetFleet(p.fleet)
-	p.reporter = r
 }
 
 // listenersAt returns a listener for each address; an element of list may hold

@@ -73,8 +73,9 @@ func (p Phase) next() Phase {
 // what has been done; Skip ends the present phase.
 type Order struct {
 	Do    Do
-	Local bool   // given at the PoP, past the control node: name servers cannot be told
-	Why   string // in the operator's words
+	Local bool          // given at the PoP, past the control node: name servers cannot be told
+	Why   string        // in the operator's words
+	Grace time.Duration // of a drain, instead of Draining.Grace; 0: that
 }
 
 // Do is what an operator orders.
@@ -117,11 +118,12 @@ type Progress struct {
 
 // drainState is a drain as it survives a restart.
 type drainState struct {
-	Phase Phase     `json:"phase,omitempty"`
-	Since time.Time `json:"since,omitzero"`
-	Quiet time.Time `json:"quiet,omitzero"` // no traffic since; zero: some
-	Local bool      `json:"local,omitempty"`
-	Why   string    `json:"why,omitempty"`
+	Phase Phase         `json:"phase,omitempty"`
+	Since time.Time     `json:"since,omitzero"`
+	Quiet time.Time     `json:"quiet,omitzero"` // no traffic since; zero: some
+	Local bool          `json:"local,omitempty"`
+	Why   string        `json:"why,omitempty"`
+	Grace time.Duration `json:"grace,omitempty"` // of the order; 0: the config's
 }
 
 // stance is how a drain has VIPs announced.
@@ -167,7 +169,7 @@ func (a *Agent) order(o Order) {
 		if d.Phase == Reannounce || d.Phase == SettleBack { // name servers still leave it out
 			to = Shutdown
 		}
-		d.Local, d.Why = o.Local, why
+		d.Local, d.Why, d.Grace = o.Local, why, max(0, min(o.Grace, maxDuration))
 		defer func() { a.run.seen.DNS = nil }() // was seen before name servers were told of the order
 		a.enter(to, "drain ordered (%s)", why)
 	case (o.Do == DoRestore || o.Do == DoAbort) && under:

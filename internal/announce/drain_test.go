@@ -279,3 +279,31 @@ func TestRestoreKeepsTheBudget(t *testing.T) {
 	r.phase("", "")
 	r.is("global", "announced")
 }
+
+// TestGraceOfOrder: an order may say how long connections have, over a restart
+// too; the next one goes by the config again.
+func TestGraceOfOrder(t *testing.T) {
+	r := inService(t)
+	r.step(Input{Order: &Order{Do: DoDrain, Why: "disks", Grace: 10 * time.Second}})
+	for r.out.Drain.Phase != Connections {
+		r.seen.DNS.Out = true
+		r.run(time.Second)
+	}
+	r.restart(r.a.State())
+	r.run(9 * time.Second)
+	r.phase(Connections, "12 connections are open")
+	r.run(2 * time.Second)
+	r.phase(Settle, "")
+	r.order(DoAbort, false)
+	r.drainTo(DNSIn)
+	r.seen.DNS.Out = false
+	r.run(2 * time.Second)
+	r.seen.Connections = 12
+	r.order(DoDrain, false)
+	for r.out.Drain.Phase != Connections {
+		r.seen.DNS.Out = true
+		r.run(time.Second)
+	}
+	r.run(time.Minute)
+	r.phase(Connections, "12 connections are open")
+}

@@ -56,7 +56,7 @@ func (a *Agent) over() (over bool, why string) {
 		if seen.Connections == 0 {
 			return true, "no connection is open"
 		}
-		return a.passed(cfg.Grace), "the time for connections to finish is over; " + connections(seen.Connections)
+		return a.passed(a.grace()), "the time for connections to finish is over; " + connections(seen.Connections)
 	case Shutdown, Prefer:
 		if a.told() {
 			return true, "all neighbors were told"
@@ -91,7 +91,7 @@ func (a *Agent) until() time.Time {
 	case TTL:
 		return d.Since.Add(cfg.TTL)
 	case Connections:
-		return d.Since.Add(cfg.Grace)
+		return d.Since.Add(a.grace())
 	case Shutdown, Prefer:
 		return d.Since.Add(cfg.Verify)
 	case Reannounce:
@@ -113,6 +113,14 @@ func (a *Agent) until() time.Time {
 		return d.Since.Add(cfg.Verify)
 	}
 	return time.Time{}
+}
+
+// grace is how long connections may take to finish.
+func (a *Agent) grace() time.Duration {
+	if g := a.st.Drain.Grace; g > 0 {
+		return g
+	}
+	return a.cfg.Drain.Grace
 }
 
 // passed is never true in the step that entered the phase: what the phase

@@ -119,6 +119,20 @@ func (c *Config) withDefaults() Config {
 	return d
 }
 
+// Check says what is wrong, if anything is; it reads the neighbors' keys, too.
+func (c *Config) Check() error {
+	full := c.withDefaults()
+	if err := full.check(); err != nil {
+		return err
+	}
+	for i := range full.Neighbors {
+		if _, err := readKey(full.Neighbors[i].PasswordFile); err != nil {
+			return fmt.Errorf("bgp: neighbor %v: %w", full.Neighbors[i].Address, err)
+		}
+	}
+	return nil
+}
+
 // check expects the defaults to be filled in.
 func (c *Config) check() error {
 	if c.ASN == 0 || c.ASN == 23456 {

@@ -13,6 +13,8 @@ import (
 type Want struct {
 	GracefulShutdown bool // ask for any other PoP (RFC 8326)
 	Prepend          int  // in addition to each neighbor's
+	Communities      []edge.Community
+	More             map[string]int // prepended in addition, by the neighbor's address
 }
 
 // Plan is what a PoP announces, how, and to whom: routes for Speaker.Set.
@@ -84,12 +86,13 @@ func NewPlan(f *edge.Fleet, id edge.PoPID, up map[edge.VIPID]Want) (Plan, error)
 		to := map[netip.Addr]Options{}
 		for _, n := range p.BGP.Neighbors {
 			if n.VIPs == nil || slices.Contains(n.VIPs, v.ID) {
-				to[n.Address] = Options{Prepend: min(n.Prepend, maxPrepend-min(want.Prepend, maxPrepend)), Communities: n.Communities}
+				own := n.Prepend + want.More[n.Address.String()]
+				to[n.Address] = Options{Prepend: min(own, maxPrepend-min(want.Prepend, maxPrepend)), Communities: n.Communities}
 			}
 		}
 		for _, prefix := range v.Prefixes {
 			if wanted {
-				plan.add(prefix, "VIP "+string(v.ID), Options{Prepend: want.Prepend, GracefulShutdown: want.GracefulShutdown}, to)
+				plan.add(prefix, "VIP "+string(v.ID), Options{Prepend: want.Prepend, GracefulShutdown: want.GracefulShutdown, Communities: want.Communities}, to)
 			} else {
 				plan.silent = append(plan.silent, fmt.Sprintf("%v (VIP %s): not wanted", prefix, v.ID))
 			}

@@ -70,7 +70,7 @@ func Run(ctx context.Context, log *slog.Logger, services ...Named) error {
 	notifyReady()
 	watch, stopWatch := context.WithCancel(base)
 	defer stopWatch()
-	go keepWatchdog(watch)
+	go keepWatchdog(watch, log, services)
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")

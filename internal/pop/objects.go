@@ -25,6 +25,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if s.draining.Load() {
+		w.Header().Set("Connection", "close") // over HTTP/2 the server makes a GOAWAY of it
+	}
 	a := &answer{w: w, r: r, conn: connOf(r.Context()), begin: time.Now(), object: "other"}
 	handle := func(a *answer) {
 		s.text(a, http.StatusNotFound, "no such object: there are /o, /slow, /big and /healthz\n")

@@ -109,6 +109,7 @@ type Server struct {
 	noise    []byte
 	bound    []bound
 	stopping chan struct{} // closed when Run is asked to stop
+	draining atomic.Bool
 }
 
 // bound is a listener that has its port.
@@ -155,6 +156,11 @@ func (s *Server) SetFleet(f *edge.Fleet) error {
 	s.names.Store(newIdentity(cfg.PoP, f))
 	return nil
 }
+
+// SetDraining has connections end with the next answer, so that clients open
+// new ones, elsewhere by then. Those that are idle are let be: a request may be
+// under way on them.
+func (s *Server) SetDraining(draining bool) { s.draining.Store(draining) }
 
 func (c *Config) check() error {
 	var errs []error

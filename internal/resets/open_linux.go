@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"catchment/internal/edge"
+	"catchment/internal/sockets"
 )
 
 // openSource opens a method, for the network namespace of the calling thread.
@@ -20,11 +21,11 @@ func openSource(m edge.ResetMethod, cfg *Config) (source, error) {
 		}
 		return pick(openKernel(uint32(st.Ino)))
 	case edge.ResetsByPacket:
-		s, err := openSockets()
+		s, err := sockets.New()
 		if err != nil {
 			return nil, err
 		}
-		return pick(openPacket(&listeners{sockets: s}))
+		return pick(openPacket(&listeners{Lister: s}))
 	default:
 		return pick(openCounters(cfg.Warmup))
 	}
@@ -40,7 +41,7 @@ func pick[T source](s T, err error) (source, error) {
 
 // listeners knows on which ports somebody listens, but on loopback addresses.
 type listeners struct {
-	*sockets
+	*sockets.Lister
 	known map[uint16]bool
 	next  time.Time
 }
@@ -55,9 +56,9 @@ func (l *listeners) ports(now time.Time) map[uint16]bool {
 	}
 	l.next = now.Add(listenersEvery)
 	found := map[uint16]bool{}
-	if l.list(stateListen, func(s socket) {
-		if !s.flow.vip.Addr().IsLoopback() {
-			found[s.flow.vip.Port()] = true
+	if l.List(sockets.Listening, func(s sockets.Socket) {
+		if !s.Local.Addr().IsLoopback() {
+			found[s.Local.Port()] = true
 		}
 	}) == nil {
 		l.known = found
@@ -65,10 +66,10 @@ func (l *listeners) ports(now time.Time) map[uint16]bool {
 	return l.known
 }
 
-type flowLister struct{ *sockets }
+type flowLister struct{ *sockets.Lister }
 
 func openFlowLister() (openFlows, error) {
-	s, err := openSockets()
+	s, err := sockets.New()
 	if err != nil {
 		return nil, err
 	}
@@ -76,5 +77,5 @@ func openFlowLister() (openFlows, error) {
 }
 
 func (l flowLister) each(use func(f flow, unheard bool)) error {
-	return l.list(stateOpen, func(s socket) { use(s.flow, s.unheard) })
+	return l.List(sockets.Open, func(s sockets.Socket) { use(flow{client: s.Remote, vip: s.Local}, s.Unheard) })
 }

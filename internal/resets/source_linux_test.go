@@ -232,12 +232,3 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
-
-func FuzzSockets(f *testing.F) {
-	f.Add([]byte{16, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
-	f.Add([]byte{17, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &sockets{}
-		_, _ = s.answer(b, func(socket) {})
-	})
-}

@@ -1,4 +1,5 @@
-package resets
+// Package sockets lists this machine's TCP connections and listeners.
+package sockets
 
 import (
 	"encoding/binary"
@@ -11,43 +12,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sockets lists this machine's TCP sockets by sock_diag(7), which needs no
-// privilege. It belongs to the network namespace of the thread that made it.
-type sockets struct {
+// Lister lists TCP sockets by sock_diag(7), which needs no privilege. It belongs
+// to the network namespace of the thread that opened it, and is not safe for
+// concurrent use.
+type Lister struct {
 	fd  int
 	seq uint32
 	buf []byte
 }
 
-// socket is one of them.
-type socket struct {
-	flow    flow // of a listener: only vip, whose address may be unspecified
-	unheard bool // something was sent again and not acknowledged since
+// Socket is one of them. Addresses are never 4-in-6.
+type Socket struct {
+	Local   netip.AddrPort // of a listener its address may be unspecified
+	Remote  netip.AddrPort // of no meaning to a listener
+	Unheard bool           // something was sent again and not acknowledged since
 }
 
-// States of a socket, as bits (enum in net/tcp_states.h).
+// States of sockets to list, as bits (enum in net/tcp_states.h).
 const (
-	stateListen = 1 << listen
+	Listening = 1 << 10
+	// Connections that have something to send, or may have.
+	Unfinished = 1<<1 /* ESTABLISHED */ | 1<<4 /* FIN_WAIT1 */ | 1<<8 /* CLOSE_WAIT */ | 1<<9 /* LAST_ACK */
 	// Connections that know their client, other than those just asked for and
 	// those that only linger (TIME_WAIT).
-	stateOpen = 1<<1 /* ESTABLISHED */ | 1<<4 /* FIN_WAIT1 */ | 1<<5 /* FIN_WAIT2 */ | 1<<8 /* CLOSE_WAIT */ | 1<<9 /* LAST_ACK */ | 1<<11 /* CLOSING */
+	Open = 1<<1 /* ESTABLISHED */ | 1<<4 /* FIN_WAIT1 */ | 1<<5 /* FIN_WAIT2 */ | 1<<8 /* CLOSE_WAIT */ | 1<<9 /* LAST_ACK */ | 1<<11 /* CLOSING */
 )
 
-func openSockets() (*sockets, error) {
+// New returns a Lister; Close it.
+func New() (*Lister, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
-		return nil, fmt.Errorf("resets: sock_diag: %w", err)
+		return nil, fmt.Errorf("sockets: sock_diag: %w", err)
 	}
 	// The kernel answers before it returns from sendto; what is waited for is there.
 	limit := unix.NsecToTimeval(time.Second.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
 		_ = unix.Close(fd)
-		return nil, fmt.Errorf("resets: sock_diag: %w", err)
+		return nil, fmt.Errorf("sockets: sock_diag: %w", err)
 	}
-	return &sockets{fd: fd, buf: make([]byte, 64<<10)}, nil
+	return &Lister{fd: fd, buf: make([]byte, 64<<10)}, nil
 }
 
-func (s *sockets) Close() error { return unix.Close(s.fd) }
+// Close ends it.
+func (s *Lister) Close() error { return unix.Close(s.fd) }
 
 // Requests and answers, from linux/inet_diag.h. Ports and addresses are
 // big-endian.
@@ -75,17 +82,17 @@ type (
 
 const timerRetransmit = 1 // idiag_timer
 
-// list calls use with every socket in one of the states.
-func (s *sockets) list(states uint32, use func(socket)) error {
+// List calls use with every socket in one of the states.
+func (s *Lister) List(states uint32, use func(Socket)) error {
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		if err := s.family(family, states, use); err != nil {
-			return fmt.Errorf("resets: sock_diag: %w", err)
+			return fmt.Errorf("sockets: sock_diag: %w", err)
 		}
 	}
 	return nil
 }
 
-func (s *sockets) family(family uint8, states uint32, use func(socket)) error {
+func (s *Lister) family(family uint8, states uint32, use func(Socket)) error {
 	s.seq++
 	r := diagRequest{Family: family, Proto: unix.IPPROTO_TCP, States: states}
 	r.Header = unix.NlMsghdr{
@@ -110,7 +117,7 @@ func (s *sockets) family(family uint8, states uint32, use func(socket)) error {
 }
 
 // answer reads one datagram of messages.
-func (s *sockets) answer(b []byte, use func(socket)) (done bool, err error) {
+func (s *Lister) answer(b []byte, use func(Socket)) (done bool, err error) {
 	for len(b) >= unix.NLMSG_HDRLEN {
 		size := int(binary.NativeEndian.Uint32(b))
 		if size < unix.NLMSG_HDRLEN || size > len(b) {
@@ -129,9 +136,9 @@ func (s *sockets) answer(b []byte, use func(socket)) (done bool, err error) {
 			return true, unix.Errno(-int32(binary.NativeEndian.Uint32(body)))
 		case len(body) >= int(unsafe.Sizeof(diagMessage{})):
 			m := (*diagMessage)(unsafe.Pointer(unsafe.SliceData(body)))
-			use(socket{
-				flow:    flow{client: m.ID.end(m.Family, m.ID.Dst, m.ID.DPort), vip: m.ID.end(m.Family, m.ID.Src, m.ID.SPort)},
-				unheard: m.Timer == timerRetransmit && m.Retrans > 0,
+			use(Socket{
+				Local: m.ID.end(m.Family, m.ID.Src, m.ID.SPort), Remote: m.ID.end(m.Family, m.ID.Dst, m.ID.DPort),
+				Unheard: m.Timer == timerRetransmit && m.Retrans > 0,
 			})
 		}
 	}
