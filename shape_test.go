@@ -46,7 +46,11 @@ var mayImport = map[string][]string{
 	"internal/resetlog":      {"internal/edge", "internal/tokens"},
 	"internal/ramp":          {"internal/edge", "internal/geo"},
 	"internal/ramp/ramptest": {"internal/edge", "internal/ramp"},
-	"internal/control":       {"internal/edge", "internal/steer", "internal/tokens"},
+	"internal/ramp/observe":  {"internal/edge", "internal/analysis", "internal/ramp", "internal/steer"},
+	"internal/ramp/propose":  {"internal/edge", "internal/analysis"},
+	"internal/ramp/runner":   {"internal/edge", "internal/analysis", "internal/ramp", "internal/ramp/observe", "internal/steer", "internal/tokens"},
+	"internal/rehearsal":     {"internal/edge", "internal/analysis", "internal/ramp", "internal/ramp/runner", "internal/sim", "internal/sim/noise", "internal/sim/people", "internal/sim/views", "internal/steer"},
+	"internal/control":       {"internal/edge", "internal/announce", "internal/steer", "internal/tokens"},
 	"internal/sim/noise":     {},
 	"internal/sim/topology":  {"internal/edge"},
 	"internal/sim/metros":    {"internal/edge", "internal/sim/topology"},
@@ -61,7 +65,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no clock, no log and no I/O of their own.
 var pure = []string{
-	"internal/edge", "internal/analysis", "internal/targets", "internal/steer", "internal/ramp", "internal/announce",
+	"internal/edge", "internal/analysis", "internal/targets", "internal/steer", "internal/ramp", "internal/ramp/observe", "internal/ramp/propose", "internal/announce",
 	"internal/sim", "internal/sim/noise", "internal/sim/topology", "internal/sim/metros", "internal/sim/generate",
 	"internal/sim/sources", "internal/sim/route", "internal/sim/people", "internal/sim/views",
 }

@@ -57,10 +57,12 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		measured  = fs.Int("measured-days", 7, "UTC `days`, today among them, whose beacons tell steering how far PoPs are; 0: none, only distance does")
 		proxies   prefixList
 		places    placeFlags
+		ramps     rampFlags
 		level     slog.Level
 	)
 	fs.Var(&proxies, "trusted-proxy", "`network` whose X-Forwarded-For and Forwarded headers count; repeatable")
 	places.register(fs)
+	ramps.register(fs)
 	fs.TextVar(&level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn, error")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -149,7 +151,12 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 	if *measured > 0 {
 		services = append(services, node.Named{Name: "measurements", Service: measureFleet(*data, *measured, plane, log)})
 	}
-	adminServer := node.NewAdmin(*admin, reg, beacons.Healthy, plane.API())
+	ramp, api, err := serveRamps(&ramps, *data, edge.Granule{V4: *keepV4, V6: *keepV6}, db, cfg.Tokens, plane, log, reg)
+	if err != nil {
+		return err
+	}
+	services = append(services, node.Named{Name: "ramps", Service: ramp})
+	adminServer := node.NewAdmin(*admin, reg, beacons.Healthy, api)
 	if err := adminServer.Listen(); err != nil {
 		return err
 	}
@@ -185,7 +192,7 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 // controlHandler is what the control listener carries.
 func controlHandler(plane *control.Control, collector *beacon.Collector, resets *resetlog.Log) http.Handler {
 	mux := http.NewServeMux()
-	for _, path := range []string{"/v1/snapshot", "/v1/health", "/v1/probes"} {
+	for _, path := range []string{"/v1/snapshot", "/v1/health", "/v1/probes", "/v1/announce"} {
 		mux.Handle(path, plane.Handler())
 	}
 	mux.Handle("/v1/resets", resets.Handler())

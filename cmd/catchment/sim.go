@@ -16,6 +16,7 @@ func simCommands() []command {
 		simRun(),
 		simWhatIf(),
 		simBeacons(),
+		simRamp(),
 		simPlaces(),
 		simExplain(),
 		simGenerate(),

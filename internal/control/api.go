@@ -32,6 +32,11 @@ func (c *Control) API() http.Handler {
 	read("health", c.getHealth)
 	read("explain", c.getExplain)
 	read("audit", c.getAudit)
+	read("pops", c.getPoPs)
+	read("pops/{id}", c.getPoP)
+	read("vips", c.getVIPs)
+	mux.HandleFunc("GET /api/v1/backup", c.getBackup)
+	mux.HandleFunc("POST /api/v1/drains/{id}/skip", c.postSkip)
 	for _, f := range forms {
 		read(f.path, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, c.list(f)) })
 		if f.id != "" {
@@ -127,21 +132,23 @@ func (c *Control) getHealth(w http.ResponseWriter, _ *http.Request) {
 	c.mu.Lock()
 	now := time.Now()
 	for i := range c.fleet.PoPs {
-		p := c.health.of(c.fleet.PoPs[i].ID)
-		h := healthNow{
-			Health: p.Health, Reported: p.reported, Silent: p.silent,
-			Capacity: c.fleet.PoPs[i].Capacity, Probes: map[string]probe{},
-		}
-		if load, ok := c.health.load(p.PoP, now); ok {
-			h.Load = &load
-		}
-		for by, x := range p.probes {
-			h.Probes[by] = *x
-		}
-		list = append(list, h)
+		list = append(list, c.healthNow(&c.fleet.PoPs[i], now))
 	}
 	c.mu.Unlock()
 	writeJSON(w, http.StatusOK, list)
+}
+
+// healthNow returns what is known of a PoP. The caller holds mu.
+func (c *Control) healthNow(pop *edge.PoP, now time.Time) healthNow {
+	p := c.health.of(pop.ID)
+	h := healthNow{Health: p.Health, Reported: p.reported, Silent: p.silent, Capacity: pop.Capacity, Probes: map[string]probe{}}
+	if load, ok := c.health.load(p.PoP, now); ok {
+		h.Load = &load
+	}
+	for by, x := range p.probes {
+		h.Probes[by] = *x
+	}
+	return h
 }
 
 // MarshalJSON shows what a name server finds.

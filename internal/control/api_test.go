@@ -48,7 +48,8 @@ func TestRoles(t *testing.T) {
 		f(r.Handler(), "GET", "/v1/snapshot", "", map[string]int{ns1: 200, iad: 200})
 		f(r.Handler(), "POST", "/v1/health", `{"state":"up"}`, map[string]int{iad: 204})
 		f(r.Handler(), "POST", "/v1/probes", `[]`, map[string]int{ns1: 204})
-		for _, path := range []string{"snapshot", "health", "audit", "drains", "sheds", "ramps", "pins", "weights", "policy", "acme"} {
+		f(r.Handler(), "POST", "/v1/announce", `{"report":{"pop":"iad","sent":"2000-01-01T00:00:00Z"},"connections":-1}`, map[string]int{iad: 200})
+		for _, path := range []string{"snapshot", "health", "audit", "drains", "sheds", "shares", "pins", "weights", "policy", "acme", "announcements", "pops", "pops/iad", "vips"} {
 			f(r.API(), "GET", "/api/v1/"+path, "", map[string]int{alice: 200, victor: 200})
 		}
 		f(r.API(), "GET", "/api/v1/explain?service=www.edge.example&client=203.0.113.7", "", map[string]int{alice: 200, victor: 200})
@@ -64,7 +65,7 @@ func TestRoles(t *testing.T) {
 // changes nothing.
 func TestRefusals(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.api(200, "PUT", "ramps/us", `{"service":"www.edge.example","scheme":"global","share":0.1,"salt":"s","why":"try"}`)
+		r.api(200, "PUT", "shares/us", `{"service":"www.edge.example","scheme":"global","share":0.1,"salt":"s","why":"try"}`)
 		version, audited := r.Snapshot().Version, r.now().audited
 		f := func(method, path, body string, code int, field, message string) {
 			t.Helper()
@@ -92,12 +93,12 @@ func TestRefusals(t *testing.T) {
 		f("PUT", "sheds/iad", `{"why":"x"}`, 400, "share", "is missing")
 		f("PUT", "sheds/iad", `{"why":"x","share":1.5}`, 422, "", "1.5 is not in 0 to 1")
 		f("PUT", "sheds/iad", `{"why":"x","share":0.5,"granule":{"v4":30}}`, 422, "", "granule")
-		f("PUT", "ramps/us", `{"service":"www.edge.example","scheme":"global","share":0.2,"salt":"t","why":"x"}`, 409, "salt", "it decides who is in it")
-		f("PUT", "ramps/us", `{"service":"www.edge.example","scheme":"regional","share":0.2,"why":"x"}`, 409, "scheme", "stays")
-		f("PUT", "ramps/eu", `{"scheme":"global","share":0.2,"why":"x"}`, 422, "service", "there is no service")
-		f("PUT", "ramps/eu", `{"service":"www.edge.example","scheme":"random","share":0.2,"why":"x"}`, 422, "", "scheme")
-		f("PUT", "ramps/eu", `{"service":"www.edge.example","scheme":"global","share":0.2,"salt":"s","why":"x"}`, 422, "", "would draw the same clients")
-		f("PUT", "ramps/EU", `{"service":"www.edge.example","scheme":"global","share":0.2,"why":"x"}`, 400, "id", "want 1 to 255 of")
+		f("PUT", "shares/us", `{"service":"www.edge.example","scheme":"global","share":0.2,"salt":"t","why":"x"}`, 409, "salt", "it decides who is in it")
+		f("PUT", "shares/us", `{"service":"www.edge.example","scheme":"regional","share":0.2,"why":"x"}`, 409, "scheme", "stays")
+		f("PUT", "shares/eu", `{"scheme":"global","share":0.2,"why":"x"}`, 422, "service", "there is no service")
+		f("PUT", "shares/eu", `{"service":"www.edge.example","scheme":"random","share":0.2,"why":"x"}`, 422, "", "scheme")
+		f("PUT", "shares/eu", `{"service":"www.edge.example","scheme":"global","share":0.2,"salt":"s","why":"x"}`, 422, "", "would draw the same clients")
+		f("PUT", "shares/EU", `{"service":"www.edge.example","scheme":"global","share":0.2,"why":"x"}`, 400, "id", "want 1 to 255 of")
 		f("PUT", "pins/one", `{"client":"203.0.113.0/24","why":"x"}`, 422, "", "want exactly one of scheme and pop")
 		f("PUT", "pins/one", `{"client":"203.0.113.1/24","pop":"iad","why":"x"}`, 422, "", "without host bits")
 		f("PUT", "pins/one", `{"client":"203.0.113.0/240","pop":"iad","why":"x"}`, 400, "", "203.0.113.0/240")
@@ -116,7 +117,7 @@ func TestRefusals(t *testing.T) {
 		f("GET", "explain?service=www.edge.example&client=203.0.113.7&format=xml", ``, 400, "format", "not text or json")
 		f("GET", "audit?limit=0", ``, 400, "limit", "1 to 1000")
 		f("GET", "audit?after=-1", ``, 400, "after", "not a sequence number")
-		f("GET", "ramps/none", ``, 404, "", "there is no ramp")
+		f("GET", "shares/none", ``, 404, "", "there is no ramp")
 		f("GET", "nothing", ``, 404, "", "there is no GET /api/v1/nothing")
 		r.settle()
 		if got := r.Snapshot(); got.Version != version+1 || r.now().audited != audited { // +1: the ramp
@@ -131,8 +132,8 @@ func TestChanges(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.api(200, "PUT", "drains/iad", `{"why":"disks","for":"2h"}`)
 		r.api(200, "PUT", "sheds/lax", `{"why":"hot","share":0.25}`)
-		r.api(200, "PUT", "ramps/us", `{"service":"www.edge.example","scheme":"global","share":0.05,"salt":"s","where":{"countries":["US"]},"why":"begin"}`)
-		r.api(200, "PUT", "ramps/us", `{"service":"www.edge.example","scheme":"global","share":0.1,"where":{"countries":["US"]},"why":"looks good"}`)
+		r.api(200, "PUT", "shares/us", `{"service":"www.edge.example","scheme":"global","share":0.05,"salt":"s","where":{"countries":["US"]},"why":"begin"}`)
+		r.api(200, "PUT", "shares/us", `{"service":"www.edge.example","scheme":"global","share":0.1,"where":{"countries":["US"]},"why":"looks good"}`)
 		r.api(200, "PUT", "pins/office", `{"client":"203.0.113.0/24","pop":"lax","why":"asked","until":"2000-01-02T00:00:00Z"}`)
 		r.api(200, "PUT", "weights/www.edge.example/iad", `{"weight":2,"why":"larger"}`)
 		r.api(200, "PUT", "policy", `{"healthy_floor":0.3,"settle":"1m","why":"careful"}`)
@@ -185,7 +186,7 @@ func TestChanges(t *testing.T) {
 		if err := json.Unmarshal([]byte(r.api(200, "GET", "audit?limit=2", "")), &last); err != nil || len(last) != 2 || last[1].Seq != 11 {
 			t.Errorf("the last entries are %+v (%v)", last, err)
 		}
-		if text := r.api(200, "GET", "ramps/us", ""); !strings.Contains(text, `"salt":"s"`) {
+		if text := r.api(200, "GET", "shares/us", ""); !strings.Contains(text, `"salt":"s"`) {
 			t.Error(text)
 		}
 		if text := r.api(200, "GET", "weights", ""); text != `[{"id":"www.edge.example/iad","value":{"service":"www.edge.example","pop":"iad","weight":2}}]` {

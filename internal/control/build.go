@@ -38,6 +38,7 @@ func (c *Control) candidate(f *edge.Fleet, s *state, now time.Time) *edge.Snapsh
 		return !ended(p.Until) && (p.Service == "" || service(p.Service)) && (p.PoP == "" || pop(p.PoP))
 	})
 	snap.Weights = keep(all[edge.Weight](s, weights), func(w edge.Weight) bool { return service(w.Service) && pop(w.PoP) })
+	snap.Announcements = exceptions(f, all[edge.Announcement](s, announcements))
 	snap.Challenges = keep(all[edge.Challenge](s, challenges), func(x edge.Challenge) bool {
 		return !ended(x.Until) && under(x.Name, f.Zone)
 	})

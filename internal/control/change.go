@@ -33,7 +33,8 @@ type form struct {
 var forms = [...]form{
 	{path: "drains", id: "{id}", kind: drains, make: makeDrain, most: 4096, check: (*Control).checkDrain},
 	{path: "sheds", id: "{id}", kind: sheds, make: makeShed, most: 4096},
-	{path: "ramps", id: "{id}", kind: ramps, make: makeRamp, most: 100},
+	{path: "announcements", id: "{id}", kind: announcements, make: makeAnnouncement, most: 4096, check: (*Control).checkAnnouncement},
+	{path: "shares", id: "{id}", kind: ramps, make: makeRamp, most: 100},
 	{path: "pins", id: "{id}", kind: pins, make: makePin, most: 10_000},
 	{path: "weights", id: "{service}/{id}", kind: weights, make: makeWeight, most: 10_000},
 	{path: "policy", kind: policies, make: makePolicy, most: 1},
@@ -156,6 +157,9 @@ func (c *Control) remove(q *request, value string) *apiError {
 // commit makes a change if the snapshot with it would compile. The caller
 // holds mu.
 func (c *Control) commit(q *request, value json.RawMessage) *apiError {
+	if ramp, _, declared := strings.Cut(q.id, "/"); declared && q.form.kind == ramps {
+		return refuse(http.StatusConflict, "id", "this share is that of the declared ramp %s (see /api/v1/ramps/%s)", ramp, ramp)
+	}
 	if err := c.checkNames(q.form.kind, value); err != nil {
 		return err
 	}
@@ -201,6 +205,8 @@ func (c *Control) checkNames(k kind, value json.RawMessage) *apiError {
 		return refuse(http.StatusUnprocessableEntity, "service", "there is no service %q", about.Service)
 	case k == challenges && !under(about.Name, c.fleet.Zone):
 		return refuse(http.StatusUnprocessableEntity, "name", "%q is not in the zone %s", about.Name, c.fleet.Zone)
+	case k == announcements:
+		return c.checkExceptions(value)
 	}
 	return nil
 }
@@ -209,18 +215,6 @@ func validObjectID(id string) bool {
 	return id != "" && len(id) <= 255 && !strings.ContainsFunc(id, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./", r)
 	})
-}
-
-// checkDrain refuses a drain after which nobody would be left to serve
-// something that somebody serves now.
-func (c *Control) checkDrain(next *edge.Snapshot, q *request) *apiError {
-	now := c.candidate(c.fleet, c.state, q.now)
-	for _, group := range groups(c.fleet) {
-		if can(now, group.pops) && !can(next, group.pops) {
-			return refuse(http.StatusConflict, "pop", "%s would be left without a PoP that is up and not drained; say \"force\": true if that is meant", group.name)
-		}
-	}
-	return nil
 }
 
 // group is some PoPs, one of which has to be there for something.

@@ -88,6 +88,8 @@ type Control struct {
 	leap     uint64      // guarded by mu: the least that the next version must be
 	leapt    time.Time   // guarded by mu
 
+	shares map[string]shareSince // guarded by mu: of declared ramps, as published
+
 	refusal string // why the last snapshot was refused; Run's own
 
 	current   atomic.Pointer[published] // nil: none yet
@@ -95,6 +97,9 @@ type Control struct {
 	released  chan struct{}
 	release   sync.Once
 	followers followers
+
+	guardian *guardian
+	began    time.Time
 }
 
 // New opens the state in cfg.Dir. Run publishes; Close comes after it.
@@ -106,6 +111,7 @@ func New(cfg Config, fleet *edge.Fleet, log *slog.Logger, reg prometheus.Registe
 		cfg: cfg, log: log, fleet: fleet,
 		kick: make(chan struct{}, 1), released: make(chan struct{}), changed: newSignal(),
 		followers: followers{all: map[follower]*seen{}},
+		shares:    map[string]shareSince{},
 	}
 	var err error
 	if c.metrics, err = newMetrics(c, reg); err != nil {
@@ -118,7 +124,14 @@ func New(cfg Config, fleet *edge.Fleet, log *slog.Logger, reg prometheus.Registe
 	if c.db, err = openDB(filepath.Join(cfg.Dir, "control.db")); err != nil {
 		return nil, err
 	}
+	if err = c.db.endLease(); err != nil {
+		return nil, errors.Join(err, c.db.close())
+	}
 	if c.state, err = c.db.load(); err != nil {
+		return nil, errors.Join(err, c.db.close())
+	}
+	c.began = time.Now()
+	if c.guardian, err = newGuardian(fleet, log, c.metrics, c.began); err != nil {
 		return nil, errors.Join(err, c.db.close())
 	}
 	c.health = newTracker(cfg.Stale, cfg.Rise, cfg.Fall, c.state.health, c.state.byProbes)
@@ -136,6 +149,9 @@ func (c *Control) SetFleet(f *edge.Fleet) error {
 	defer c.mu.Unlock()
 	if _, err := steer.Compile(c.candidate(f, c.state, time.Now()), nil); err != nil {
 		return fmt.Errorf("control: the fleet does not go with ramps, pins and the like: %w", err)
+	}
+	if err := c.guardian.setFleet(f); err != nil {
+		return err
 	}
 	c.fleet = f
 	c.wake()

@@ -25,8 +25,9 @@ type follower struct {
 
 // seen is what a follower told of itself.
 type seen struct {
-	version uint64 // that it has
+	version uint64 // that it has, or has refused
 	refused uint64 // that it could not use; 0: none
+	applied uint64 // of this control node's, that it answers by; 0: not known
 	at      time.Time
 	waiting int
 }
@@ -38,8 +39,10 @@ type followers struct {
 	all map[follower]*seen // guarded by mu
 }
 
-// enter notes a request, and reports whether there may be one more.
-func (f *followers) enter(who follower, version, refused uint64, now time.Time) (newRefusal, ok bool) {
+// enter notes a request, and reports whether there may be one more. A follower
+// asks for what comes after a version once it has applied or refused that. One
+// that it has from elsewhere (foreign) says nothing of what it answers by.
+func (f *followers) enter(who follower, version, refused uint64, foreign bool, now time.Time) (newRefusal, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.all[who]
@@ -52,6 +55,12 @@ func (f *followers) enter(who follower, version, refused uint64, now time.Time) 
 	}
 	newRefusal = refused != 0 && refused != s.refused
 	s.version, s.refused, s.at = version, refused, now
+	switch {
+	case foreign:
+		s.applied = 0
+	case refused == 0:
+		s.applied = version
+	}
 	s.waiting++
 	return newRefusal, true
 }
@@ -95,7 +104,7 @@ func (c *Control) serveSnapshot(w http.ResponseWriter, r *http.Request) {
 	deadlines := http.NewResponseController(w)
 	_ = deadlines.SetReadDeadline(time.Time{}) // else it cuts the wait short
 	_ = deadlines.SetWriteDeadline(time.Now().Add(hold + sendWithin))
-	newRefusal, ok := c.followers.enter(role, after, refused, time.Now())
+	newRefusal, ok := c.followers.enter(role, after, refused, c.foreign(after, made), time.Now())
 	if !ok {
 		refuse(http.StatusTooManyRequests, "", "%d requests of this token wait already", maxWaiting).write(w)
 		return
@@ -161,6 +170,16 @@ func followed(r *http.Request) (after, refused uint64, made time.Time, _ *apiErr
 	return after, refused, made, nil
 }
 
+// foreign reports whether a follower's version is of another line.
+func (c *Control) foreign(after uint64, made time.Time) bool {
+	p := c.current.Load()
+	if p == nil {
+		return true
+	}
+	ours := p.snapshot
+	return after > ours.Version || after == ours.Version && !made.IsZero() && !made.Equal(ours.Made)
+}
+
 // leapOver makes the next version higher than a follower's, if that is of
 // another line: this state was restored from a backup, or is new. Without a
 // leap the follower would refuse everything until the numbers meet.
@@ -170,7 +189,7 @@ func (c *Control) leapOver(after uint64, made time.Time, who follower) {
 		return
 	}
 	ours := p.snapshot.Version
-	if after < ours || after == ours && (made.IsZero() || made.Equal(p.snapshot.Made)) {
+	if !c.foreign(after, made) {
 		return
 	}
 	c.mu.Lock()

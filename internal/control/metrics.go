@@ -17,6 +17,7 @@ type metrics struct {
 	builds   prometheus.Counter
 	refusals prometheus.Counter
 	audit    prometheus.Gauge
+	answers  *prometheus.CounterVec
 }
 
 func newMetrics(c *Control, reg prometheus.Registerer) (*metrics, error) {
@@ -34,13 +35,16 @@ func newMetrics(c *Control, reg prometheus.Registerer) (*metrics, error) {
 			Name: "catchment_control_snapshots_refused_total", Help: "Snapshots that were not published since they do not compile, or since the state could not be written.",
 		}),
 		audit: gauge("catchment_control_audit_entries", "Entries in the audit trail."),
+		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catchment_control_guard_answers_total", Help: "Answers to PoPs that ask whether they may withdraw a VIP: granted or refused. A PoP asks every few seconds.",
+		}, []string{"vip", "answer"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
 	err := errors.Join(
 		reg.Register(m.version), reg.Register(m.made), reg.Register(m.bytes),
-		reg.Register(m.builds), reg.Register(m.refusals), reg.Register(m.audit), reg.Register(&live{c}),
+		reg.Register(m.builds), reg.Register(m.refusals), reg.Register(m.audit), reg.Register(m.answers), reg.Register(&live{c}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("control: %w", err)
@@ -71,12 +75,17 @@ var (
 	popLoadDesc   = describe("pop_load_requests_per_second", "Load that a PoP reported.", "pop")
 	versionDesc   = describe("follower_version", "Version that a follower said it has; 0: none.", "role", "id")
 	refusedDesc   = describe("follower_refused_version", "Version that a follower could not use; 0: none.", "role", "id")
+	limitDesc     = describe("guard_limit", "How many PoPs of a VIP automation may take out.", "vip")
+	countedDesc   = describe("guard_counted", "PoPs of a VIP that count as out: withdrawn by automation, about to be, or not heard of.", "vip")
+	healthyDesc   = describe("guard_healthy", "PoPs of a VIP that announce it, find nothing wrong and are not being drained.", "vip")
+	phaseDesc     = describe("drain_phase", "1 for the phase of a drain, or of the way back, that a PoP told of last.", "pop", "phase")
+	toldDesc      = describe("announce_seen_timestamp_seconds", "When a PoP last told what it announces, in Unix time.", "pop")
 	seenDesc      = describe("follower_seen_timestamp_seconds", "When a follower last asked for a snapshot, in Unix time.", "role", "id")
 )
 
 // Describe implements prometheus.Collector.
 func (l *live) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{popHealthDesc, popSilentDesc, popStaleDesc, popLoadDesc, versionDesc, refusedDesc, seenDesc} {
+	for _, d := range []*prometheus.Desc{popHealthDesc, popSilentDesc, popStaleDesc, popLoadDesc, versionDesc, refusedDesc, seenDesc, limitDesc, countedDesc, healthyDesc, phaseDesc, toldDesc} {
 		to <- d
 	}
 }
@@ -100,7 +109,25 @@ func (l *live) Collect(to chan<- prometheus.Metric) {
 			send(popLoadDesc, load, string(id))
 		}
 	}
+	f := l.c.fleet
 	l.c.mu.Unlock()
+	for i := range f.VIPs {
+		x := l.c.guardian.vipNow(&f.VIPs[i], now)
+		send(limitDesc, float64(x.Limit), string(x.VIP))
+		send(countedDesc, float64(x.Out), string(x.VIP))
+		send(healthyDesc, float64(x.Healthy), string(x.VIP))
+	}
+	for i := range f.PoPs {
+		id := f.PoPs[i].ID
+		t := l.c.guardian.of(id)
+		if t == nil {
+			continue
+		}
+		send(toldDesc, float64(t.at.UnixMilli())/1000, string(id))
+		if p := phaseOf(&t.Status); p != "" {
+			send(phaseDesc, 1, string(id), string(p))
+		}
+	}
 	for who, s := range l.c.followers.list() {
 		send(versionDesc, float64(s.version), string(who.role), who.id)
 		send(refusedDesc, float64(s.refused), string(who.role), who.id)

@@ -42,25 +42,6 @@ func (e *ending) at(now time.Time) (time.Time, *apiError) {
 	return e.Until.UTC(), nil
 }
 
-func makeDrain(q *request, former json.RawMessage) (any, *apiError) {
-	var b struct {
-		*common
-		ending
-	}
-	b.common = &q.common
-	if err := q.body(&b); err != nil {
-		return nil, err
-	}
-	d := edge.Drain{Since: q.now}
-	if former != nil {
-		_ = json.Unmarshal(former, &d) // load has decoded it; for Since
-	}
-	d.PoP, d.By, d.Why = edge.PoPID(q.id), q.who, q.Why
-	var err *apiError
-	d.Until, err = b.at(q.now)
-	return d, err
-}
-
 func makeShed(q *request, _ json.RawMessage) (any, *apiError) {
 	var b struct {
 		*common

@@ -82,6 +82,8 @@ func (c *Control) publish(now time.Time) {
 		}
 	}
 	c.refusal = ""
+	c.noteShares(snap)
+	c.guardian.noteDrains(snap, leap > last.version)
 	c.current.Store(next)
 	c.changed.send()
 	c.metrics.published(snap, len(next.text))

@@ -107,7 +107,7 @@ func TestEndings(t *testing.T) {
 func TestSetFleet(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.api(200, "PUT", "drains/lax", `{"why":"x"}`)
-		r.api(200, "PUT", "ramps/us", `{"service":"www.edge.example","scheme":"global","share":0.1,"why":"x"}`)
+		r.api(200, "PUT", "shares/us", `{"service":"www.edge.example","scheme":"global","share":0.1,"why":"x"}`)
 		r.settle()
 		without := testFleet()
 		without.VIPs = without.VIPs[1:] // not global, to which the ramp leads

@@ -26,11 +26,13 @@ const (
 //	GET  /v1/snapshot  roles dns, pop: see serveSnapshot
 //	POST /v1/health    role pop: edge.HealthReport, of the PoP that the token names
 //	POST /v1/probes    role dns: a list of edge.Reachable
+//	POST /v1/announce  role pop: announce.Status; the answer is announce.Reply
 func (c *Control) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/snapshot", c.serveSnapshot)
 	mux.HandleFunc("POST /v1/health", c.serveReport)
 	mux.HandleFunc("POST /v1/probes", c.serveProbes)
+	mux.HandleFunc("POST /v1/announce", c.serveAnnounce)
 	return mux
 }
 

@@ -118,8 +118,14 @@ func (r *rig) settle() {
 	synctest.Wait()
 }
 
-// do sends a request to a handler.
+// do sends a request to a handler, and returns the answer without spaces
+// around it.
 func do(h http.Handler, token, method, path, body string) (int, string) {
+	code, text := doRaw(h, token, method, path, body)
+	return code, strings.TrimSpace(text)
+}
+
+func doRaw(h http.Handler, token, method, path, body string) (int, string) {
 	var text io.Reader
 	if body != "" {
 		text = strings.NewReader(body)
@@ -128,7 +134,7 @@ func do(h http.Handler, token, method, path, body string) (int, string) {
 	q.Header.Set("Authorization", "Bearer "+token)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, q)
-	return w.Code, strings.TrimSpace(w.Body.String())
+	return w.Code, w.Body.String()
 }
 
 // api sends an operator's request and wants a status.

@@ -33,6 +33,8 @@ const (
 	policies   kind = "policy"
 	challenges kind = "challenge"
 	versions   kind = "version" // in the audit trail only
+
+	announcements kind = "announcement" // by PoP
 )
 
 // state is what is kept, decoded. It is immutable.
@@ -100,7 +102,7 @@ type Entry struct {
 	Seq    uint64          `json:"seq"`
 	Time   time.Time       `json:"time"`
 	Who    string          `json:"who"`    // a token's id, or "control" and "watermark" for what happens by itself
-	Action string          `json:"action"` // put or delete
+	Action string          `json:"action"` // put or delete; skip and backup change nothing here
 	Object string          `json:"object"` // KIND/ID
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`
@@ -150,7 +152,7 @@ func openDB(file string) (*db, error) {
 	}
 	d := &db{b}
 	err = b.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{objectBucket, auditBucket, metaBucket} {
+		for _, name := range [][]byte{objectBucket, auditBucket, metaBucket, rampBucket, trailBucket, curveBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -227,6 +229,8 @@ func newValue(k kind) any {
 		return &edge.Policy{}
 	case challenges:
 		return &edge.Challenge{}
+	case announcements:
+		return &edge.Announcement{}
 	}
 	return &json.RawMessage{} // of a later version: kept, not understood
 }
@@ -236,42 +240,49 @@ func newValue(k kind) any {
 func (d *db) apply(s *state, c change, now time.Time) (*state, error) {
 	var next *state
 	err := d.bolt.Update(func(tx *bolt.Tx) error {
-		objects, key := tx.Bucket(objectBucket), []byte(string(c.kind)+"/"+c.id)
-		entry := Entry{Time: now.UTC(), Who: c.who, Action: "put", Object: string(key), After: c.value, Why: c.why}
-		before, was := s.find(c.kind, c.id)
-		entry.Before = before.Value
-		if c.value == nil {
-			entry.Action = "delete"
-			if err := objects.Delete(key); err != nil {
-				return err
-			}
-		} else {
-			o := object{Seq: before.Seq, Value: c.value}
-			if !was {
-				var err error
-				if o.Seq, err = objects.NextSequence(); err != nil {
-					return err
-				}
-			}
-			text, err := json.Marshal(o)
-			if err != nil {
-				return err
-			}
-			if err := objects.Put(key, text); err != nil {
-				return err
-			}
-			before.Seq = o.Seq
-		}
-		if err := note(tx, &entry); err != nil {
-			return err
-		}
-		next = s.with(c.kind, c.id, c.value, before.Seq)
-		next.audited = entry.Seq
-		return nil
+		var err error
+		next, err = applyTo(tx, s, c, now)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("control: state: %w", err)
 	}
+	return next, nil
+}
+
+// applyTo is apply inside a transaction.
+func applyTo(tx *bolt.Tx, s *state, c change, now time.Time) (*state, error) {
+	objects, key := tx.Bucket(objectBucket), []byte(string(c.kind)+"/"+c.id)
+	entry := Entry{Time: now.UTC(), Who: c.who, Action: "put", Object: string(key), After: c.value, Why: c.why}
+	before, was := s.find(c.kind, c.id)
+	entry.Before = before.Value
+	if c.value == nil {
+		entry.Action = "delete"
+		if err := objects.Delete(key); err != nil {
+			return nil, err
+		}
+	} else {
+		o := object{Seq: before.Seq, Value: c.value}
+		if !was {
+			var err error
+			if o.Seq, err = objects.NextSequence(); err != nil {
+				return nil, err
+			}
+		}
+		text, err := json.Marshal(o)
+		if err != nil {
+			return nil, err
+		}
+		if err := objects.Put(key, text); err != nil {
+			return nil, err
+		}
+		before.Seq = o.Seq
+	}
+	if err := note(tx, &entry); err != nil {
+		return nil, err
+	}
+	next := s.with(c.kind, c.id, c.value, before.Seq)
+	next.audited = entry.Seq
 	return next, nil
 }
 

@@ -157,6 +157,21 @@ func (c *Client) Get(ctx context.Context, path string, limit int64) ([]byte, err
 	return readAll(resp.Body, limit)
 }
 
+// Download writes the body of the answer to w, however long it is. One that
+// breaks off is an error.
+func (c *Client) Download(ctx context.Context, path string, w io.Writer) (int64, error) {
+	resp, err := c.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(w, resp.Body)
+	if err != nil {
+		return n, fmt.Errorf("follow: %s: %w", path, err)
+	}
+	return n, nil
+}
+
 // do sends a request, its body JSON, and returns an answer that is 2xx or 304.
 func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
 	h := http.Header{}

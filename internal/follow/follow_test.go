@@ -470,6 +470,30 @@ func TestCall(t *testing.T) {
 	}
 }
 
+// TestDownload: what breaks off is no success.
+func TestDownload(t *testing.T) {
+	client := overTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/none":
+			w.WriteHeader(http.StatusForbidden)
+			return
+		case "/short":
+			w.Header().Set("Content-Length", "2000000")
+		}
+		w.Write(make([]byte, 1_500_000))
+	}), token)
+	for path, want := range map[string]string{"/": "", "/short": "follow: /short: unexpected EOF", "/none": "follow: /none: 403 Forbidden: "} {
+		got := ""
+		n, err := client.Download(t.Context(), path, io.Discard)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want || path == "/" && n != 1_500_000 {
+			t.Errorf("%s: %d bytes, %q, want %q", path, n, got, want)
+		}
+	}
+}
+
 func TestNewClientRefuses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {

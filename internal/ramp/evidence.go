@@ -95,11 +95,14 @@ const buckets = 10000
 
 // arm returns the row's at a share.
 func (r *Row) arm(share float64) Arm {
-	if float64(r.Bucket) < share*buckets {
+	if r.Treated(share) {
 		return Treatment
 	}
 	return Control
 }
+
+// Treated reports whether the row's unit is in the treatment arm at a share.
+func (r *Row) Treated(share float64) bool { return float64(r.Bucket) < share*buckets }
 
 // check returns why e cannot be taken at its word.
 func (e *Evidence) check() error {

@@ -2,6 +2,8 @@ package ramp
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"time"
 )
 
@@ -44,7 +46,8 @@ func (r *run) move() {
 }
 
 // start begins with the least busy of the geographies that are waiting, as
-// long as fewer than AtOnce are under way. The busiest of all goes alone.
+// long as fewer than AtOnce are under way. The busiest of all goes alone. Those
+// that are held, or wait beyond their patience, are not under way.
 func (r *run) start() {
 	s, p := &r.state, r.plan
 	stale := time.Duration(p.Stale)
@@ -56,8 +59,10 @@ func (r *run) start() {
 		for i := range s.Geographies {
 			g := &s.Geographies[i]
 			switch g.Phase {
-			case Running, Held:
-				under++
+			case Running:
+				if !r.stuck(g) {
+					under++
+				}
 			case Pending:
 				pending++
 				if g.Covered < p.Observe || g.Tally.Views == [2]float64{} || r.now.Before(g.NotBefore) {
@@ -80,6 +85,12 @@ func (r *run) start() {
 		}
 		r.decide(next, Start, 0, why)
 	}
+}
+
+// stuck reports whether a geography waits beyond its patience: as one that is
+// held it does not move, and does not keep others from moving.
+func (r *run) stuck(g *Progress) bool {
+	return r.state.Seen.Sub(g.Since) > time.Duration(r.plan.Patience)
 }
 
 // busy is a pending geography's views a second.
@@ -115,6 +126,8 @@ func (r *run) obey(c Command) {
 			g.Phase, g.Why, g.NotBefore, g.Back = Pending, "", time.Time{}, 0
 			r.set(g, -1)
 			r.decide(i, Resumed, 0, why)
+		case c.Do == Set && c.Geography != "":
+			r.put(i, c.Share, why)
 		case c.Geography != "":
 			r.decide(i, Refused, share, fmt.Sprintf("cannot %s what is %s", c.Do, g.Phase))
 		}
@@ -129,7 +142,28 @@ func (r *run) obey(c Command) {
 	case c.Do == Resume && r.state.Paused != "":
 		r.state.Paused = ""
 		r.decide(-1, Resumed, 0, why)
+	case c.Do == Set:
+		r.decide(-1, Refused, 0, "set wants a geography")
 	case c.Do != Pause && c.Do != Resume && c.Do != Abort:
 		r.decide(-1, Refused, 0, fmt.Sprintf("there is no order %q", c.Do))
 	}
+}
+
+// put puts a geography at the step with a share, as the operator wants.
+func (r *run) put(i int, share float64, why string) {
+	g := &r.state.Geographies[i]
+	from, step := r.plan.share(g.Step), -1
+	if share != 0 {
+		step = slices.IndexFunc(r.plan.Steps, func(s float64) bool { return math.Abs(s-share) < 1e-9 })
+	}
+	if share != 0 && step < 0 {
+		r.decide(i, Refused, from, fmt.Sprintf("%s is not a step of the ramp", percent(share)))
+		return
+	}
+	g.Phase, g.Why, g.NotBefore, g.Back = Running, "", time.Time{}, 0
+	if step < 0 {
+		g.Phase = Pending
+	}
+	r.set(g, step)
+	r.decide(i, Put, from, why)
 }

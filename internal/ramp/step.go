@@ -12,14 +12,18 @@ type Input struct {
 	Now      time.Time `json:"now"`
 	Evidence *Evidence `json:"evidence,omitempty"` // nil: there is none
 	Commands []Command `json:"commands,omitempty"`
+
+	// OnlyCommands: nothing is judged; for commands between two looks.
+	OnlyCommands bool `json:"only_commands,omitempty"`
 }
 
 // Command is what the operator wants.
 type Command struct {
-	Do        Order  `json:"do"`
-	Geography string `json:"geography,omitempty"` // empty: the whole ramp
-	By        string `json:"by,omitempty"`
-	Why       string `json:"why,omitempty"`
+	Do        Order   `json:"do"`
+	Geography string  `json:"geography,omitempty"` // empty: the whole ramp
+	Share     float64 `json:"share,omitempty"`     // of Set: that of a step, or 0
+	By        string  `json:"by,omitempty"`
+	Why       string  `json:"why,omitempty"`
 }
 
 // Order is what a command orders.
@@ -27,10 +31,12 @@ type Order string
 
 // The orders. Pause stops raising, not guarding. Resume ends a pause and what
 // is held, whose step begins anew; on a geography that was rolled back it is
-// the permission to begin again.
+// the permission to begin again. Set puts one geography at a step, which
+// begins anew; at share 0 it waits for its turn.
 const (
 	Pause  Order = "pause"
 	Resume Order = "resume"
+	Set    Order = "set"
 	Abort  Order = "roll_back"
 )
 
@@ -49,6 +55,7 @@ const (
 	Rolled  Action = "roll_back"
 	Resumed Action = "resume"
 	Paused  Action = "pause"
+	Put     Action = "set"
 	Refused Action = "refuse" // a command or evidence that does not fit
 )
 
@@ -83,6 +90,9 @@ func Step(p *Plan, s State, in Input) (State, []Decision) {
 	r := &run{plan: p, state: s.clone(), now: now}
 	for _, c := range in.Commands {
 		r.obey(c)
+	}
+	if in.OnlyCommands {
+		return r.state, r.decisions
 	}
 	if in.Evidence != nil {
 		r.takeUp(in.Evidence)

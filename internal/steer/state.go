@@ -78,6 +78,14 @@ func newFleetState(s *edge.Snapshot) *fleetState {
 	return f
 }
 
+// LeavesOut reports whether answers leave a drained PoP out, as they do unless
+// there would be nobody left. The snapshot is one that compiles.
+func LeavesOut(s *edge.Snapshot, pop edge.PoPID) bool {
+	f := newFleetState(s)
+	i, ok := f.byID[pop]
+	return ok && f.pops[i].drain != nil && !(f.openUnicast && len(f.pops[i].Unicast) > 0)
+}
+
 // failOpen disregards drains when they would leave nobody, and health when too
 // few of the others are well: then it is rather the checks that are broken,
 // and a possibly bad answer beats none. The share is of capacity where all

@@ -330,3 +330,29 @@ func parse(s string) float64 {
 	}
 	return x
 }
+
+// TestLeavesOut: a drained PoP is left out, unless that would leave nobody.
+func TestLeavesOut(t *testing.T) {
+	f := func(want bool, without edge.PoPID, drained ...edge.PoPID) {
+		t.Helper()
+		s := testSnapshot(edge.Unicast)
+		for _, id := range drained {
+			s.Drains = append(s.Drains, edge.Drain{PoP: id})
+		}
+		for i := range s.Fleet.PoPs {
+			if p := &s.Fleet.PoPs[i]; without != "" && p.ID != without {
+				p.Unicast = nil
+			}
+		}
+		if got := LeavesOut(s, "iad"); got != want {
+			t.Errorf("%v drained: iad left out: %v, want %v", drained, got, want)
+		}
+	}
+	f(false, "")
+	f(false, "", "lax")
+	f(true, "", "iad")
+	f(true, "", "iad", "lax", "gru")
+	f(false, "", "iad", "lax", "gru", "fra")
+	f(false, "iad", "iad") // nobody else has an address of its own
+	f(true, "lax", "iad")
+}

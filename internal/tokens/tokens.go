@@ -106,6 +106,21 @@ func (t *Tokens) Identify(r *http.Request) (role Role, id string, ok bool) {
 	return role, id, ok
 }
 
+// IDs returns who has tokens of a role, each once, sorted.
+func (t *Tokens) IDs(role Role) []string {
+	if t == nil {
+		return nil
+	}
+	var ids []string
+	for i := range t.all {
+		if t.all[i].role == role {
+			ids = append(ids, t.all[i].id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // Allow returns the id of the request's token if its role is one of some, and
 // otherwise answers: 401 without a known token, 403 with one of another role.
 func (t *Tokens) Allow(w http.ResponseWriter, r *http.Request, some ...Role) (id string, ok bool) {

@@ -76,3 +76,13 @@ func TestRead(t *testing.T) {
 	f("hunter2", "")
 	f(first+"\n"+second+"\n", "")
 }
+
+func TestIDs(t *testing.T) {
+	known, _, err := Parse(strings.NewReader("dns ns2 " + strings.Repeat("a", 22) + "\ndns ns1 " + strings.Repeat("b", 22) + "\ndns ns2 " + strings.Repeat("c", 22) + "\npop iad " + strings.Repeat("d", 22) + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(known.IDs(DNS), known.IDs(PoP), known.IDs(Relay), (*Tokens)(nil).IDs(DNS)); got != "[ns1 ns2] [iad] [] []" {
+		t.Error(got)
+	}
+}

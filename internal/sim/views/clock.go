@@ -36,6 +36,9 @@ func newClock(m *Model, t *topology.Topology) *clock {
 	var users [quarters]float64
 	for i := range t.Groups {
 		g := &t.Groups[i]
+		if len(m.Countries) > 0 && !slices.Contains(m.Countries, t.Cities[g.Metro].Place.Country) {
+			continue
+		}
 		b := bandOf(t.Cities[g.Metro].Place.Lon)
 		c.members[b] = append(c.members[b], uint32(i))
 		weights[b] = append(weights[b], float64(g.Users))

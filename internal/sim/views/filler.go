@@ -96,7 +96,11 @@ func (f *Filler) Fill(b *edge.Beacon, i int) {
 		b.Probes = slices.Grow(b.Probes, 1)[:n+1]
 		f.probe(&b.Probes[n], target)
 	}
-	f.page(&b.Page)
+	scheme := g.m.Page
+	if g.m.PageBy != nil {
+		scheme = g.m.PageBy(b)
+	}
+	f.page(&b.Page, scheme)
 	b.Time = v.at.Add(-time.Duration(5+f.wait(20)) * time.Millisecond).UnixMilli()
 }
 

@@ -100,6 +100,11 @@ func New(f *edge.Fleet, p *people.Population, o Outcome, m Model) (*Generator, e
 	if len(t.Groups) == 0 {
 		return nil, errors.New("views: the topology has no users")
 	}
+	if len(m.Countries) > 0 && !slices.ContainsFunc(t.Groups, func(g topology.Group) bool {
+		return slices.Contains(m.Countries, t.Cities[g.Metro].Place.Country)
+	}) {
+		return nil, fmt.Errorf("views: nobody lives in %v", m.Countries)
+	}
 	if len(f.PoPs) > math.MaxInt16 || len(f.VIPs) > math.MaxInt16 {
 		return nil, fmt.Errorf("views: %d PoPs and %d VIPs (want at most %d)", len(f.PoPs), len(f.VIPs), math.MaxInt16)
 	}

@@ -46,8 +46,15 @@ type Model struct {
 	// Outages are PoPs that stop answering for a while.
 	Outages []Outage
 
-	// Page is the scheme by which the page itself was loaded: unicast.
-	Page edge.Scheme
+	// Countries are whose users are seen; none: all.
+	Countries []string
+
+	// Page is the scheme by which the page itself was loaded: unicast. PageBy,
+	// unless nil, says it for each view whose client and resolver are filled in
+	// and of which it may change the resolver; it must be pure, and safe for
+	// concurrent use where Fillers are used at the same time.
+	Page   edge.Scheme
+	PageBy func(*edge.Beacon) edge.Scheme
 	// Chromium is the share of browsers that tell their kind of connection:
 	// 0.75, assumed.
 	Chromium float64

@@ -155,9 +155,9 @@ func (f *Filler) lead(a action) (to, second reach, failed string) {
 
 // page fills in how the page itself was loaded, by its scheme. Two of three
 // pages find the name resolved.
-func (f *Filler) page(p *edge.Page) {
+func (f *Filler) page(p *edge.Page, by edge.Scheme) {
 	g, v := f.g, &f.view
-	to, _, failed := f.lead(action{g.m.Page.Index(), none})
+	to, _, failed := f.lead(action{by.Index(), none})
 	base := float64(to.rtt) + v.line.LastMile
 	if failed != "" || base >= patience {
 		return // it came from elsewhere
