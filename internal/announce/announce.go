@@ -116,6 +116,28 @@ func New(cfg Config, saved []byte, now time.Time) (*Agent, error) {
 	return a, nil
 }
 
+// SetConfig replaces the config while the agent lives on: what is announced and
+// stays so is not touched, permissions and what was seen still count. On an
+// error, which is as New's, nothing has changed.
+func (a *Agent) SetConfig(cfg Config) error {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	next := &Agent{cfg: cfg, run: a.run}
+	if err := next.restore(a.State(), a.run.now, true); err != nil {
+		return err
+	}
+	next.st.Sent, next.run.asks = a.st.Sent, map[edge.VIPID]*asking{}
+	for _, v := range cfg.VIPs {
+		if next.run.asks[v.ID] = a.run.asks[v.ID]; next.run.asks[v.ID] == nil {
+			next.run.asks[v.ID] = &asking{gaveUp: a.st.Sent}
+		}
+	}
+	*a = *next
+	return nil
+}
+
 // Step takes what happened up to now and returns what there is to do. A now
 // before that of the last step counts as that one.
 func (a *Agent) Step(now time.Time, in Input) Output {

@@ -39,10 +39,15 @@ func (a *Agent) State() []byte {
 	return b
 }
 
-// load takes a saved state, as far as it goes with the config: what that does
-// not have is forgotten, what it has newly begins anew.
 func (a *Agent) load(saved []byte, now time.Time) error {
 	a.run.seen = Seen{Connections: -1, Traffic: -1}
+	return a.restore(saved, now, false)
+}
+
+// restore takes a saved state, as far as it goes with the config: what that
+// does not have is forgotten, what it has newly begins anew. It is alive if it
+// is of this moment.
+func (a *Agent) restore(saved []byte, now time.Time, alive bool) error {
 	var old state
 	if len(saved) > 0 {
 		if err := old.read(saved, a.cfg.PoP); err != nil {
@@ -58,12 +63,15 @@ func (a *Agent) load(saved []byte, now time.Time) error {
 	// Sent is now, not what was saved: reports may have been sent since, and an
 	// answer to one of them must not count in this life.
 	a.st.Drain.Since, a.st.Drain.Quiet = past(old.Drain.Since, now), past(old.Drain.Quiet, now)
-	resumed := len(saved) > 0 && !now.After(past(old.At, now).Add(a.cfg.Resume))
+	resumed := alive || len(saved) > 0 && !now.After(past(old.At, now).Add(a.cfg.Resume))
 	for _, k := range a.cfg.Checks {
 		s := &checkState{State: edge.Unknown}
 		if o := old.Checks[k.Name]; o != nil && resumed {
 			s.State, s.Why = o.State, cut(o.Why)
-			if s.State != edge.Unknown {
+			switch {
+			case alive:
+				*s = *o
+			case s.State != edge.Unknown:
 				s.Heard = now
 			}
 		}

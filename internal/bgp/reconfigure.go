@@ -56,6 +56,7 @@ func (s *Speaker) SetConfig(cfg Config) error {
 		}
 	}
 	// The old end first: a neighbor whose session changed takes only one.
+	s.replace(next, kept)
 	s.end(ended)
 	s.replace(next, all)
 	for _, one := range begun {

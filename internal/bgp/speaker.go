@@ -50,13 +50,14 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Speaker, err
 	if err := s.cfg.check(); err != nil {
 		return nil, err
 	}
-	for i := range s.cfg.Neighbors {
-		n := &s.cfg.Neighbors[i]
+	shared := new(s.cfg) // sessions keep theirs when SetConfig brings another
+	for i := range shared.Neighbors {
+		n := &shared.Neighbors[i]
 		key, err := readKey(n.PasswordFile)
 		if err != nil {
 			return nil, fmt.Errorf("bgp: neighbor %v: %w", n.Address, err)
 		}
-		s.sessions = append(s.sessions, newSession(&s.cfg, n, key, log, s.notify))
+		s.sessions = append(s.sessions, newSession(shared, n, key, log, s.notify))
 	}
 	if err := s.register(reg); err != nil {
 		return nil, fmt.Errorf("bgp: metrics: %w", err)

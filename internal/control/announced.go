@@ -37,11 +37,14 @@ func (c *Control) serveAnnounce(w http.ResponseWriter, r *http.Request) {
 		e.write(w)
 		return
 	}
-	now := time.Now()
+	now, was := time.Now(), c.guardian.isAway(id)
 	reply, ok := c.guardian.take(&s, c.Snapshot(), now)
 	if !ok {
 		refuse(http.StatusForbidden, "", "the token's id %q is no PoP of the fleet", who.id).write(w)
 		return
+	}
+	if was != c.guardian.isAway(id) {
+		c.wake()
 	}
 	reply.DNS = c.dnsSeen(id, now)
 	writeJSON(w, http.StatusOK, &reply)

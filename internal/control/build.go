@@ -26,6 +26,7 @@ func (c *Control) candidate(f *edge.Fleet, s *state, now time.Time) *edge.Snapsh
 		snap.Policy = p
 	}
 	snap.Drains = keep(all[edge.Drain](s, drains), func(d edge.Drain) bool { return pop(d.PoP) && !ended(d.Until) })
+	snap.Drains = append(snap.Drains, c.guardian.returning(now, c.cfg.Stale, snap.Drains)...)
 	snap.Sheds = keep(all[edge.Shed](s, sheds), func(d edge.Shed) bool { return pop(d.PoP) })
 	for _, auto := range all[edge.Shed](s, autoSheds) {
 		byHand := slices.ContainsFunc(snap.Sheds, func(d edge.Shed) bool { return d.PoP == auto.PoP })

@@ -210,7 +210,8 @@ func (c *Control) isDue(now time.Time) bool {
 	changed := c.settleHealth(now)
 	snap := c.Snapshot()
 	otherPlaces := snap != nil && snap.Places != c.cfg.Places.Version()
-	return changed || otherPlaces || !c.due.IsZero() && !now.Before(c.due)
+	otherBack := snap != nil && c.silentOnTheWay(snap, now)
+	return changed || otherPlaces || otherBack || !c.due.IsZero() && !now.Before(c.due)
 }
 
 // settleHealth judges the health of all PoPs. The caller holds mu.

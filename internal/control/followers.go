@@ -92,7 +92,7 @@ func (c *Control) Release() { c.release.Do(func() { close(c.released) }) }
 // A follower also says when the one that it has was made, and which one it
 // refused.
 func (c *Control) serveSnapshot(w http.ResponseWriter, r *http.Request) {
-	role, ok := c.allow(w, r, tokens.DNS, tokens.PoP)
+	role, ok := c.allow(w, r, tokens.DNS, tokens.PoP, tokens.Synth)
 	if !ok {
 		return
 	}

@@ -88,7 +88,7 @@ func (c *Control) popsNow(only edge.PoPID, now time.Time) []popNow {
 		}
 		all = append(all, popNow{
 			PoP: id, Speaks: c.fleet.PoPs[i].BGP != nil, Health: c.healthNow(&c.fleet.PoPs[i], now),
-			Ordered:      pick(wanted.Drains, func(d edge.Drain) bool { return d.PoP == id }),
+			Ordered:      pick(wanted.Drains, func(d edge.Drain) bool { return d.PoP == id && !d.Ending }),
 			Shed:         pick(wanted.Sheds, func(s edge.Shed) bool { return s.PoP == id }),
 			Announcement: pick(wanted.Announcements, func(a edge.Announcement) bool { return a.PoP == id }),
 		})

@@ -68,6 +68,10 @@ type Drain struct {
 	Until time.Time `json:"until,omitzero"` // for people: whoever makes snapshots leaves out what has ended
 
 	Grace time.Duration `json:"grace,omitempty"` // for connections to finish; 0: as the fleet file says
+
+	// Ending is a drain that operators want no more: the PoP takes it for none
+	// and comes back, name servers go on leaving it out until it has.
+	Ending bool `json:"ending,omitempty"`
 }
 
 // Granule is the length of the client prefixes that are hashed, in bits: all

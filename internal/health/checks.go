@@ -31,6 +31,12 @@ type check struct {
 func newChecks(p *edge.PoP, log *slog.Logger, changed chan<- struct{}, tell func(string, error)) *checks {
 	c := &checks{log: log, groups: p.HealthGroups, changed: changed, tell: tell}
 	for _, h := range p.Health {
+		if h.Every <= 0 { // a snapshot that lacks it
+			h.Every = time.Second
+		}
+		if h.Timeout <= 0 || h.Timeout >= h.Every {
+			h.Timeout = h.Every / 2
+		}
 		c.all = append(c.all, check{HealthCheck: h, streak: streak{rise: h.Rise, fall: h.Fall, state: edge.Unknown}})
 	}
 	return c
@@ -52,7 +58,7 @@ func (c *checks) repeat(ctx context.Context, i int) {
 	h := &c.all[i].HealthCheck
 	try := newTry(h)
 	for {
-		next := time.NewTimer(h.Every - rand.N(h.Every/10))
+		next := time.NewTimer(h.Every - rand.N(max(1, h.Every/10)))
 		err := try(ctx)
 		if ctx.Err() != nil {
 			next.Stop()

@@ -42,6 +42,12 @@ func execute(ctx context.Context, argv []string, timeout time.Duration) error {
 	var said limited
 	cmd.Stderr = &said
 	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) { // it ended well, and left somebody behind
+		err = nil
+	}
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
 	switch text, _, _ := strings.Cut(strings.TrimSpace(string(said.text)), "\n"); {
 	case err == nil:
 		return nil
@@ -114,6 +120,9 @@ func answers(packet []byte, id uint16, q dnsmessage.Question) (done bool, err er
 	}
 	if h.RCode != dnsmessage.RCodeSuccess {
 		return true, fmt.Errorf("%v: answered with %s", q.Name, strings.TrimPrefix(h.RCode.String(), "RCode"))
+	}
+	if h.Truncated {
+		return true, nil // there is more of an answer than fits
 	}
 	for {
 		r, err := p.AnswerHeader()

@@ -46,6 +46,7 @@ func TestTryExec(t *testing.T) {
 	wants(t, edge.HealthCheck{Exec: []string{"/bin/false"}}, "/bin/false: exit status 1")
 	wants(t, edge.HealthCheck{Exec: []string{"/bin/sh", "-c", "echo disk is full >&2; echo more >&2; exit 3"}}, "exit status 3: disk is full")
 	wants(t, edge.HealthCheck{Exec: []string{"/bin/sh", "-c", "yes >&2"}, Timeout: 50 * time.Millisecond}, "not done after 50ms")
+	wants(t, edge.HealthCheck{Exec: []string{"/bin/sh", "-c", "sleep 1000 >&2 & exit 0"}}, "")
 	wants(t, edge.HealthCheck{Exec: []string{"/no/such/command"}}, "no such file")
 }
 

@@ -23,6 +23,7 @@ type Interface struct {
 	link netlink.Link
 	nl   *netlink.Handle
 	file string       // keeps own, for the life after a crash; empty: nothing does
+	boot string       // the machine's life
 	own  []netip.Addr // that we put there
 }
 
@@ -43,8 +44,17 @@ func OpenInterface(name, file string) (*Interface, error) {
 	if err != nil && file != "" && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("member: %w", err)
 	}
-	for word := range strings.FieldsSeq(string(text)) {
-		if a, err := netip.ParseAddr(word); err == nil { // a torn line is an address that was not added
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return nil, fmt.Errorf("member: %w", err)
+	}
+	i.boot = strings.TrimSpace(string(boot))
+	words := strings.Fields(string(text))
+	if len(words) == 0 || words[0] != i.boot {
+		return i, nil // what is there was put there since the machine started, by others
+	}
+	for _, word := range words[1:] {
+		if a, err := netip.ParseAddr(word); err == nil {
 			i.own = append(i.own, a)
 		}
 	}
@@ -103,6 +113,7 @@ func (i *Interface) keep(own []netip.Addr) error {
 		return nil
 	}
 	var b strings.Builder
+	fmt.Fprintln(&b, i.boot)
 	for _, a := range own {
 		fmt.Fprintln(&b, a)
 	}

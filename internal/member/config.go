@@ -37,7 +37,7 @@ type plan struct {
 }
 
 // newPlan reads a snapshot. Errors say what in it this PoP cannot do. A PoP
-// without a speaker has no plan.
+// without a speaker, or without anything to announce, has no plan.
 func newPlan(cfg *Config, s *edge.Snapshot) (*plan, error) {
 	pop, ok := s.Fleet.PoP(cfg.PoP)
 	if !ok {
@@ -54,6 +54,9 @@ func newPlan(cfg *Config, s *edge.Snapshot) (*plan, error) {
 	if p.speaker, err = bgp.Configure(s.Fleet, cfg.PoP); err != nil {
 		return nil, fmt.Errorf("member: %w", err)
 	}
+	if len(p.speaker.Prefixes) == 0 {
+		return nil, nil // there is nothing to announce
+	}
 	p.speaker.ListenPort, p.speaker.Hold, p.speaker.OnExit, p.speaker.ShutdownText = cfg.ListenPort, cfg.Hold, cfg.OnExit, cfg.ShutdownText
 	if err := p.speaker.Check(); err != nil {
 		return nil, fmt.Errorf("member: %w", err)
@@ -61,14 +64,22 @@ func newPlan(cfg *Config, s *edge.Snapshot) (*plan, error) {
 	for _, v := range s.Fleet.VIPsOf(cfg.PoP) {
 		p.addrs = append(p.addrs, v.Addresses...)
 	}
-	if i := slices.IndexFunc(s.Drains, func(d edge.Drain) bool { return d.PoP == cfg.PoP }); i >= 0 {
+	if i := slices.IndexFunc(s.Drains, func(d edge.Drain) bool { return d.PoP == cfg.PoP && !d.Ending }); i >= 0 {
 		p.drain = &s.Drains[i]
 	}
 	if i := slices.IndexFunc(s.Announcements, func(a edge.Announcement) bool { return a.PoP == cfg.PoP }); i >= 0 {
 		p.except = s.Announcements[i]
 	}
+	for neighbor, n := range p.except.Prepend {
+		if n < 0 || n > mostPrepend {
+			return nil, fmt.Errorf("member: announcements: prepend: %d times to %s, want 0 to %d", n, neighbor, mostPrepend)
+		}
+	}
 	return p, nil
 }
+
+// mostPrepend is how often an operator may prepend to a neighbor.
+const mostPrepend = 10
 
 // agentConfig is what the fleet file says of when the PoP announces.
 func agentConfig(f *edge.Fleet, pop *edge.PoP, seed uint64) announce.Config {
@@ -103,9 +114,8 @@ func agentConfig(f *edge.Fleet, pop *edge.PoP, seed uint64) announce.Config {
 // communities and prepending, and what the operator excepted. VIPs that this
 // machine is not ready for are left out. It is empty if nothing is to be
 // announced.
-func (p *plan) routes(wanted []announce.Wanted, ready map[edge.VIPID]bool) ([]bgp.Route, []string) {
+func (p *plan) routes(wanted []announce.Wanted, ready map[edge.VIPID]bool) (all []bgp.Route, withheld []string, err error) {
 	up := map[edge.VIPID]bgp.Want{}
-	var withheld []string
 	for _, w := range wanted {
 		switch {
 		case w.VIP == "" || !w.Announced || !ready[w.VIP]:
@@ -119,11 +129,11 @@ func (p *plan) routes(wanted []announce.Wanted, ready map[edge.VIPID]bool) ([]bg
 		}
 	}
 	made, err := bgp.NewPlan(p.fleet, p.agent.PoP, up)
-	if err != nil { // newPlan has seen to that
-		return nil, []string{err.Error()}
+	if err != nil {
+		return nil, nil, err
 	}
 	slices.Sort(withheld)
-	return made.Routes, slices.Compact(withheld)
+	return made.Routes, slices.Compact(withheld), nil
 }
 
 // DryRun says what the PoP would announce to whom if all its checks were up.

@@ -24,15 +24,11 @@ func (m *Member) follow() error {
 		return m.begin(next)
 	}
 	if !reflect.DeepEqual(next.agent, m.now.agent) {
-		agent, err := announce.New(next.agent, m.agent.State(), m.out.Now())
-		if err != nil { // newPlan has seen to that
+		if err := m.agent.SetConfig(next.agent); err != nil { // newPlan has seen to that
 			return fmt.Errorf("member: %w", err)
 		}
-		m.agent = agent
 	}
-	if !reflect.DeepEqual(next.speaker, m.now.speaker) {
-		m.note("neighbors not changed", m.speaker.SetConfig(next.speaker))
-	}
+	m.changed = m.changed || !reflect.DeepEqual(next.speaker, m.now.speaker)
 	m.now, m.dirty = next, true
 	return nil
 }
@@ -50,6 +46,7 @@ func (m *Member) begin(p *plan) error {
 		}
 		if err != nil {
 			m.log.Error("the state of an earlier life is not used", "error", err)
+			m.agent, saved.Followed = nil, time.Time{}
 		}
 	}
 	if m.agent == nil {
@@ -168,8 +165,7 @@ func (m *Member) report(ctx context.Context, statuses <-chan *announce.Status) {
 			if m.out.Control == nil {
 				continue
 			}
-			r := reply{sent: s.Report.Sent}
-			r.err = m.out.Control.Call(ctx, http.MethodPost, "/v1/announce", s, &r.Reply)
+			r := m.call(ctx, s)
 			select {
 			case m.replies <- r:
 			case <-ctx.Done():
@@ -177,6 +173,30 @@ func (m *Member) report(ctx context.Context, statuses <-chan *announce.Status) {
 			}
 		}
 	}
+}
+
+// A report that is lost is sent again, all within the time that a PoP waits for
+// a permission: one packet is not to decide how a VIP is announced.
+const (
+	tries    = 4
+	tryAgain = 400 * time.Millisecond
+)
+
+func (m *Member) call(ctx context.Context, s *announce.Status) reply {
+	r := reply{sent: s.Report.Sent}
+	for n := range tries {
+		if n > 0 {
+			select {
+			case <-time.After(tryAgain):
+			case <-ctx.Done():
+			}
+		}
+		r.Reply = announce.Reply{}
+		if r.err = m.out.Control.Call(ctx, http.MethodPost, "/v1/announce", s, &r.Reply); r.err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return r
 }
 
 // publish makes the status of the moment.

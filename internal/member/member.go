@@ -93,6 +93,7 @@ type state struct {
 	stop     context.CancelFunc  // ends the speaker
 	handed   uint64              // Output.Version of the last successful Set
 	dirty    bool                // the speaker has to be told all again
+	changed  bool                // and of other neighbors or prefixes, first
 	placed   []netip.Addr        // on the interface
 	ready    map[edge.VIPID]bool // VIPs whose addresses are
 	trim     bool                // and more than there should be, perhaps
@@ -195,6 +196,7 @@ func (m *Member) Run(ctx context.Context) error {
 	}()
 	defer func() { stop(); <-reporting }()
 
+	m.stepped.Store(m.out.Now().UnixNano())
 	every := time.NewTicker(m.cfg.Every)
 	defer every.Stop()
 	looks := time.NewTicker(look)
@@ -230,6 +232,9 @@ func (m *Member) Run(ctx context.Context) error {
 			}
 		case <-every.C:
 			tell = true
+			if m.agent != nil && m.out.Addresses != nil { // somebody may have taken one away
+				m.note(addressesFail, m.out.Addresses.Set(m.placed))
+			}
 		case <-due.C:
 		}
 		if m.agent == nil {
@@ -307,6 +312,11 @@ func (m *Member) step(in announce.Input) time.Duration {
 // announced anew. Addresses of VIPs that are gone stay until the neighbors have
 // been told.
 func (m *Member) announce() {
+	if m.changed {
+		err := m.speaker.SetConfig(m.now.speaker)
+		m.note("neighbors not changed", err)
+		m.changed = err != nil
+	}
 	notPlaced := m.setAddresses(append(slices.Clone(m.now.addrs), m.leaving()...))
 	if notPlaced == nil {
 		m.ready = map[edge.VIPID]bool{}
@@ -314,15 +324,16 @@ func (m *Member) announce() {
 			m.ready[v.ID] = true
 		}
 	}
-	routes, withheld := m.now.routes(m.last.Wanted, m.ready)
-	var err error
-	if len(routes) == 0 {
+	routes, withheld, err := m.now.routes(m.last.Wanted, m.ready)
+	switch {
+	case err != nil: // what is announced stays
+	case len(routes) == 0:
 		err = m.speaker.WithdrawAll()
-	} else {
+	default:
 		err = m.speaker.Set(routes)
 	}
 	m.note("routes not handed to the neighbors", err)
-	m.dirty = err != nil || notPlaced != nil // the next look tries again
+	m.dirty = err != nil || notPlaced != nil || m.changed // the next look tries again
 	if err != nil {
 		return
 	}

@@ -379,6 +379,7 @@ func TestFleetChanges(t *testing.T) {
 		w.checks(nil, 3)
 		w.happened()
 		more := fleet()
+		more.Announce.Resume = edge.NoTime // a reload is no restart
 		more.VIPs = append(more.VIPs, edge.VIP{ID: "emea", Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.1")}, Prefixes: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}})
 		w.snapshot(&edge.Snapshot{Fleet: more})
 		w.checks(nil, 3)

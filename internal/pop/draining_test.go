@@ -2,9 +2,11 @@ package pop
 
 import (
 	"crypto/tls"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"testing"
+	"time"
 )
 
 // TestDraining: while a PoP drains each connection ends with the answer on it,
@@ -61,3 +63,32 @@ func TestDraining(t *testing.T) {
 		}
 	}
 }
+
+// TestIdle: a connection that is idle for long enough is closed, one that is
+// not goes on.
+func TestIdle(t *testing.T) {
+	i := idling{since: map[net.Conn]time.Time{}}
+	long, short, busy := fakeConn{new(bool)}, fakeConn{new(bool)}, fakeConn{new(bool)}
+	began := time.Now()
+	for _, c := range []fakeConn{long, short, busy} {
+		i.state(c, http.StateNew)
+		i.state(c, http.StateIdle)
+	}
+	i.state(busy, http.StateActive)
+	i.since[short] = began.Add(3 * time.Second)
+	i.close(5*time.Second, began.Add(6*time.Second))
+	if !*long.closed || *short.closed || *busy.closed {
+		t.Errorf("closed: long %t, short %t, busy %t", *long.closed, *short.closed, *busy.closed)
+	}
+}
+
+type fakeConn struct{ closed *bool }
+
+func (c fakeConn) Close() error                   { *c.closed = true; return nil }
+func (fakeConn) Read([]byte) (int, error)         { return 0, nil }
+func (fakeConn) Write([]byte) (int, error)        { return 0, nil }
+func (fakeConn) LocalAddr() net.Addr              { return nil }
+func (fakeConn) RemoteAddr() net.Addr             { return nil }
+func (fakeConn) SetDeadline(time.Time) error      { return nil }
+func (fakeConn) SetReadDeadline(time.Time) error  { return nil }
+func (fakeConn) SetWriteDeadline(time.Time) error { return nil }

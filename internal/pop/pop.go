@@ -110,6 +110,7 @@ type Server struct {
 	bound    []bound
 	stopping chan struct{} // closed when Run is asked to stop
 	draining atomic.Bool
+	idle     idling
 }
 
 // bound is a listener that has its port.
@@ -139,6 +140,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Server, erro
 		budget:   newBudget(cfg.Limits.BytesPerMinute, time.Minute),
 		noise:    newNoise(),
 		stopping: make(chan struct{}),
+		idle:     idling{since: map[net.Conn]time.Time{}},
 	}
 	s.names.Store(newIdentity(cfg.PoP, cfg.Fleet))
 	s.http = s.newHTTP()
@@ -158,8 +160,8 @@ func (s *Server) SetFleet(f *edge.Fleet) error {
 }
 
 // SetDraining has connections end with the next answer, so that clients open
-// new ones, elsewhere by then. Those that are idle are let be: a request may be
-// under way on them.
+// new ones, elsewhere by then, and those on which nothing is asked for any
+// more after a few seconds.
 func (s *Server) SetDraining(draining bool) { s.draining.Store(draining) }
 
 func (c *Config) check() error {

@@ -97,6 +97,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer background.Wait()
 	defer stopWatch()
 
+	background.Go(func() { s.closeIdle(watch) })
 	failed := make(chan error, len(s.bound))
 	for _, b := range s.bound {
 		s.log.Info("serving objects", "pop", s.cfg.PoP, "address", b.Addr().String(), "tls", b.tls)
@@ -127,10 +128,27 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
+// closeIdle ends idle connections while the PoP drains, until ctx is done.
+func (s *Server) closeIdle(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if s.draining.Load() {
+				s.idle.close(idleDraining, now)
+			}
+		}
+	}
+}
+
 func (s *Server) newHTTP() *http.Server {
 	return &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
 		ConnContext:       withConn,
+		ConnState:         s.idle.state,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      writeTimeout,

@@ -195,6 +195,9 @@ func (l *loop) buffer() []byte {
 // is dropped.
 func (l *loop) hold(from int, data []byte) bool {
 	t := l.table.Load()
+	if to, ok := t.wires[from]; ok {
+		return to < len(l.tuns) && l.carry(from, to, t.links[from], Link{}, data)
+	}
 	dst, ok := destination(data)
 	if !ok {
 		l.unrouted.Add(1)
@@ -208,7 +211,11 @@ func (l *loop) hold(from int, data []byte) bool {
 		l.unrouted.Add(1)
 		return false
 	}
-	a, b := t.links[from], t.links[to]
+	return l.carry(from, to, t.links[from], t.links[to], data)
+}
+
+// carry puts a packet aside for as long as two links take.
+func (l *loop) carry(from, to int, a, b Link, data []byte) bool {
 	if a.Down || b.Down || l.lost(a.Loss) || l.lost(b.Loss) || len(l.held) >= maxHeld {
 		l.dropped.Add(1)
 		return false

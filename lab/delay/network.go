@@ -50,6 +50,7 @@ type Site struct {
 type Network struct {
 	mu    sync.Mutex // serializes changes
 	sites []*Site
+	ends  int // devices so far: sites, and ends of wires
 	table atomic.Pointer[table]
 	loop  *loop
 }
@@ -59,6 +60,7 @@ type table struct {
 	links  []Link             // by site
 	home   map[netip.Addr]int // the first site that has the address
 	routes map[route]int      // exceptions to home
+	wires  map[int]int        // ends of wires: the other end
 }
 
 type route struct {
@@ -87,7 +89,7 @@ func (n *Network) AddSite(name string, link Link, addrs ...netip.Addr) (*Site, e
 	if err != nil {
 		return nil, err
 	}
-	fd, err := openTUN(ns)
+	fd, err := openTUN(ns, device)
 	if err != nil {
 		ns.Close()
 		return nil, err
@@ -100,8 +102,9 @@ func (n *Network) AddSite(name string, link Link, addrs ...netip.Addr) (*Site, e
 
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := &Site{Namespace: ns, Name: name, index: len(n.sites), net: n}
+	s := &Site{Namespace: ns, Name: name, index: n.ends, net: n}
 	n.sites = append(n.sites, s)
+	n.ends++
 	n.change(func(t *table) {
 		t.links = append(t.links, link)
 		for _, a := range addrs {
@@ -159,9 +162,9 @@ func (n *Network) Route(from *Site, addr netip.Addr, to *Site) {
 // change applies f to a copy of the table. n.mu is held.
 func (n *Network) change(f func(*table)) {
 	old := n.table.Load()
-	t := &table{links: slices.Clone(old.links), home: maps.Clone(old.home), routes: maps.Clone(old.routes)}
+	t := &table{links: slices.Clone(old.links), home: maps.Clone(old.home), routes: maps.Clone(old.routes), wires: maps.Clone(old.wires)}
 	if t.home == nil {
-		t.home, t.routes = map[netip.Addr]int{}, map[route]int{}
+		t.home, t.routes, t.wires = map[netip.Addr]int{}, map[route]int{}, map[int]int{}
 	}
 	f(t)
 	n.table.Store(t)

@@ -13,10 +13,10 @@ const device = "lab0"
 // mtu of every device, bytes: what most of the Internet has.
 const mtu = 1500
 
-// openTUN makes the TUN device of ns and returns its file descriptor, which
-// does not block and carries one IP packet a read or write. Checksums are
-// whole and segments no larger than the MTU, since no offload is asked for.
-func openTUN(ns *Namespace) (fd int, err error) {
+// openTUN makes a TUN device in ns and returns its file descriptor, which does
+// not block and carries one IP packet a read or write. Checksums are whole and
+// segments no larger than the MTU, since no offload is asked for.
+func openTUN(ns *Namespace, device string) (fd int, err error) {
 	err = ns.Do(func() error {
 		fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err != nil {

@@ -39,16 +39,23 @@ type world struct {
 	vips     string // beside global
 	health   string // beside web, and groups
 	rise     int    // 0: 2
+	checking        // zero: patiently
 }
 
-// fall times the check's period and its timeout is how long a failure takes to
-// count at the most.
-const (
-	every     = 200 * time.Millisecond
-	timeout   = 150 * time.Millisecond
-	fall      = 2
-	countsFor = fall * (every + timeout)
+// checking is how a check is made. A busy machine must not make a service look
+// down, but where the time is what the test is about.
+type checking struct {
+	every, timeout time.Duration
+	fall           int
+}
+
+var (
+	patiently = checking{300 * time.Millisecond, 280 * time.Millisecond, 5}
+	quickly   = checking{200 * time.Millisecond, 190 * time.Millisecond, 2}
 )
+
+// countsFor is how long a failure takes to count at the most.
+func (c checking) countsFor() time.Duration { return time.Duration(c.fall) * (c.every + c.timeout) }
 
 // file is the fleet file. Without a control node nobody permits to withdraw.
 func (w world) file() string {
@@ -57,6 +64,10 @@ func (w world) file() string {
 		for _, a := range []string{routerAddr(i), routerAddr6(i)} {
 			neighbors = append(neighbors, fmt.Sprintf("        - {address: %q, asn: %d}", a, 64496+i))
 		}
+	}
+	c := w.checking
+	if c.fall == 0 {
+		c = patiently
 	}
 	if w.announce == "" {
 		w.announce = "guard: {wait: 0s, unreachable: fail-open-withdraw}"
@@ -83,7 +94,7 @@ announce:
   jitter: 0s
   drain: {ttl: 0s, grace: 10s, verify: 5s, settle: 1s, quiet: 500ms}
   %s
-`, own4, strings.Join(neighbors, "\n"), serviceAddr, max(w.rise, 2), fall, every, timeout, w.health, vipAddr4, vipAddr6, vip4, vip6, w.vips, w.announce)
+`, own4, strings.Join(neighbors, "\n"), serviceAddr, max(w.rise, 2), c.fall, c.every, c.timeout, w.health, vipAddr4, vipAddr6, vip4, vip6, w.vips, w.announce)
 }
 
 // process is a running `catchment pop`.

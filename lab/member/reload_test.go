@@ -155,6 +155,29 @@ func TestSnapshot(t *testing.T) {
 	p.order("skip", "no name servers here")
 	p.phase("")
 
+	// One that is aborted at the PoP stays so, over a restart too, although the
+	// snapshot has it still.
+	publish(func(n *edge.Snapshot) { n.Drains = []edge.Drain{{PoP: "iad", Since: time.Now(), Why: "again"}} })
+	p.hangup()
+	p.phase(announce.DNSOut)
+	p.order("abort", "not now")
+	p.kill()
+	p = s.startWith(nil, "--snapshot", filepath.Join(s.dir, "snapshot.json"))
+	p.established()
+	p.phase("")
+
+	// One that ended while the PoP was away has ended.
+	publish(func(n *edge.Snapshot) { n.Drains = []edge.Drain{{PoP: "iad", Since: time.Now(), Why: "once more"}} })
+	p.hangup()
+	p.phase(announce.DNSOut)
+	p.kill()
+	publish(nothing)
+	p = s.startWith(nil, "--snapshot", filepath.Join(s.dir, "snapshot.json"))
+	p.established()
+	p.phase(announce.DNSIn)
+	p.order("skip", "no name servers here")
+	p.phase("")
+
 	// A drain that was ordered at the PoP is not ended by a snapshot that has
 	// none.
 	p.order("drain", "at the PoP")

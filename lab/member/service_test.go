@@ -21,19 +21,17 @@ func TestService(t *testing.T) {
 	s := newSite(t, 1)
 	r := s.routers[0]
 	s.write("fleet.yaml", world{
-		routers: 1,
-		vips:    `  - {id: port, addresses: [203.0.113.129], prefixes: [` + port4 + `], health: port}`,
-		health: `      - {name: tcp, tcp: "` + serviceAddr + `", rise: 1, every: 200ms}
-      - {name: disk, exec: [/bin/true], rise: 1, every: 1s}
+		routers: 1, checking: quickly,
+		vips: `  - {id: port, addresses: [203.0.113.129], prefixes: [` + port4 + `], health: port}`,
+		health: `      - {name: tcp, tcp: "` + serviceAddr + `", rise: 1, fall: 10, every: 200ms}
+      - {name: disk, exec: [/bin/true], rise: 1, fall: 10, every: 1s}
     health_groups: [{id: port, checks: [tcp, disk]}]`,
 	}.file())
 	p := s.start()
 	p.established()
 	r.hears(port4, "community", "BGP.as_path: 64500\n")
 	r.hears(own4, "community", "BGP.as_path: 64500\n")
-	p.until("a check that has decided", func(st announce.Status) bool {
-		return strings.Contains(wanted(st, vip4).Reason, "503")
-	})
+	p.until("a check that is down", func(st announce.Status) bool { return strings.Contains(wanted(st, vip4).Reason, "web: ") })
 	for _, prefix := range []string{vip4, vip6} {
 		if out := r.route(prefix); out != "" {
 			t.Errorf("%s is announced while the service is down:\n%s", prefix, out)
@@ -61,8 +59,8 @@ func TestService(t *testing.T) {
 		at := s.service.is(mode)
 		took := r.gone(vip4, at).Sub(at)
 		r.gone(vip6, at)
-		t.Logf("figures: service %s: route gone after %v, at most %v is meant", name, took.Round(time.Millisecond), countsFor+50*time.Millisecond)
-		if took > countsFor+time.Second { // the second is a busy machine's
+		t.Logf("figures: service %s: route gone after %v, at most %v is meant", name, took.Round(time.Millisecond), quickly.countsFor()+50*time.Millisecond)
+		if took > quickly.countsFor()+time.Second { // the second is a busy machine's
 			t.Errorf("service %s: route gone only after %v", name, took)
 		}
 		if _, ok := s.addresses()[lo4]; !ok {
@@ -130,7 +128,7 @@ func TestProcess(t *testing.T) {
 	}
 	r.there(vip4, at)
 	t.Logf("figures: started again: route back after %v", took.Round(time.Millisecond))
-	if took > 100*every/2 {
+	if took > 100*patiently.every/2 {
 		t.Errorf("back only after %v: it waited for the checks", took)
 	}
 
@@ -166,7 +164,7 @@ func TestFailStatic(t *testing.T) {
 	r.hears(vip4, "", "BGP.as_path: 64500 64500 64500 64500\n", "(65535,0)")
 	r.hears(vip6, "", "BGP.as_path: 64500 64500 64500 64500\n", "(65535,0)")
 	st := p.until("a degraded VIP", func(st announce.Status) bool { return len(st.Report.VIPs) == 1 && st.Report.VIPs[0].Degraded })
-	if w := wanted(st, vip4); !w.Announced || !strings.Contains(w.Reason, "503") {
+	if w := wanted(st, vip4); !w.Announced || !strings.Contains(w.Reason, "web: ") {
 		t.Errorf("it says %+v", w)
 	}
 	eventually(t, "an ERROR in the log", func() (string, bool) {
