@@ -3,7 +3,7 @@ TOOL     := go tool -modfile=tools/go.mod
 FUZZTIME ?= 5s
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: help demo test build bench bench-dns lint fix web fuzz race lab golden setup-build setup-test setup-dns
+.PHONY: help demo test build bench bench-dns lint fix web fuzz race lab system golden setup-build setup-test setup-dns
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,10 @@ fuzz: ## every fuzz target for FUZZTIME (5s)
 race: ## unit tests under the race detector
 	go test -race -short ./internal/... ./cmd/...
 
-lab: setup-test build ## whole-system tests: real browsers behind delayed packets
+lab: setup-test build ## a small Internet to play in: BIRD routers, six PoPs, clients, in network namespaces
+	@go run ./lab/play
+
+system: setup-test build ## whole-system tests: browsers behind delayed packets, routers, resolvers
 	go test -v -count=1 -p 1 -timeout 20m ./lab/...
 
 golden: ## rewrite golden files; read the diff before you commit it

@@ -2,6 +2,7 @@ package delay
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,14 +11,18 @@ import (
 // each for it and decide themselves what goes over it.
 type Wire struct {
 	net  *Network
+	rtt  time.Duration
 	ends [2]int
 	fds  [2]int
 }
 
+// RTT is what the wire was made with.
+func (w *Wire) RTT() time.Duration { return w.rtt }
+
 // AddWire makes a wire with the devices dev[0] in a and dev[1] in b; names of
 // devices have at most 15 bytes. They have no addresses, and are up.
 func (n *Network) AddWire(a, b *Namespace, dev [2]string, link Link) (*Wire, error) {
-	w := &Wire{net: n}
+	w := &Wire{net: n, rtt: link.RTT}
 	for i, ns := range []*Namespace{a, b} {
 		fd, err := openTUN(ns, dev[i])
 		if err == nil {
