@@ -20,7 +20,16 @@ const (
 	weekCells = 25600
 )
 
-func dayOf10M() *world {
+// benchCells is how many of the cells a benchmark has: few where it is only to
+// be seen that it runs.
+func benchCells() int {
+	if testing.Short() {
+		return weekCells / 32
+	}
+	return weekCells
+}
+
+func dayOf10M(cells int) *world {
 	w := newWorld(1)
 	rng := w.rng
 	const prefixesPerCell = 300_000 / weekCells
@@ -29,7 +38,7 @@ func dayOf10M() *world {
 	for i := range pops {
 		pops[i] = edge.PoPID("pop-" + string(rune('a'+i/10)) + string(rune('0'+i%10)))
 	}
-	for c := range weekCells {
+	for c := range cells {
 		place := c % 446
 		cell := edge.Cell{
 			Day: testDay, Continent: []string{"NA", "EU", "SA", "AS"}[place%4], Country: "X" + string(rune('A'+place%60%26)),
@@ -70,7 +79,7 @@ func dayOf10M() *world {
 // BenchmarkWeek has the CPU time of a week as cpu-s/op, and what is live at
 // the end of a day above what the input takes as MB.
 func BenchmarkWeek(b *testing.B) {
-	w := dayOf10M()
+	w := dayOf10M(benchCells())
 	var samples, views int
 	for _, l := range w.latencies {
 		for _, n := range l.Counts {
