@@ -22,11 +22,12 @@ const (
 	Relay    Role = "relay"    // hands in beacons for others
 	DNS      Role = "dns"      // a name server: reads snapshots, hands in nonces and probes
 	PoP      Role = "pop"      // a PoP, by its id: reads snapshots, reports on itself
+	Synth    Role = "synth"    // a synthetic agent: reads snapshots, hands in downloads
 	Operator Role = "operator" // reads and changes everything of /api/v1
 	Viewer   Role = "viewer"   // reads /api/v1
 )
 
-var roles = []Role{Relay, DNS, PoP, Operator, Viewer}
+var roles = []Role{Relay, DNS, PoP, Synth, Operator, Viewer}
 
 // least is the least length of a token: 128 bits in base64 have 22 characters.
 const least = 22
@@ -87,17 +88,26 @@ func Parse(r io.Reader) (t *Tokens, line int, err error) {
 	return t, line, lines.Err()
 }
 
-// Identify returns whose token the request bears. How long it takes does not
-// depend on the token.
+// Identify returns whose token the request bears, or whom As says that it is
+// from.
 func (t *Tokens) Identify(r *http.Request) (role Role, id string, ok bool) {
-	if t == nil {
-		return "", "", false
+	if role, id, ok = identified(r); ok {
+		return role, id, true
 	}
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(kind, "Bearer") {
 		return "", "", false
 	}
-	hash := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	return t.Holder(strings.TrimSpace(token))
+}
+
+// Holder returns whose a token is. How long it takes does not depend on the
+// token.
+func (t *Tokens) Holder(token string) (role Role, id string, ok bool) {
+	if t == nil {
+		return "", "", false
+	}
+	hash := sha256.Sum256([]byte(token))
 	for i := range t.all {
 		if e := &t.all[i]; subtle.ConstantTimeCompare(hash[:], e.hash[:]) == 1 {
 			role, id, ok = e.role, e.id, true

@@ -26,7 +26,7 @@ func TestParseRefuses(t *testing.T) {
 	f("relay iad", "1: 2 words (want a role, an id and a token)")
 	f("# x\nrelay iad a b", "2: 4 words (want a role, an id and a token)")
 	f("relay iad hunter2", "1: the token of relay iad has 7 characters (want at least 22)")
-	f("root iad "+first, `1: role "root" (want one of [relay dns pop operator viewer])`)
+	f("root iad "+first, `1: role "root" (want one of [relay dns pop synth operator viewer])`)
 	f("relay iad "+first+"\npop iad "+first, "2: the token of pop iad is another's too")
 }
 
