@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -53,9 +54,7 @@ type layout struct {
 
 func (l *layout) clone() *layout {
 	c := &layout{pops: slices.Clone(l.pops), of: make(map[string]int, len(l.of))}
-	for k, v := range l.of {
-		c.of[k] = v
-	}
+	maps.Copy(c.of, l.of)
 	return c
 }
 

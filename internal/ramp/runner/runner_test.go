@@ -133,12 +133,12 @@ func TestCommands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ""
+		var got strings.Builder
 		for _, d := range decisions {
-			got += string(d.Action) + " "
+			got.WriteString(string(d.Action) + " ")
 		}
-		if got += r.shares(); got != want {
-			t.Errorf("%s %s %g: %q, want %q", order, geography, share, got, want)
+		if got.WriteString(r.shares()); got.String() != want {
+			t.Errorf("%s %s %g: %q, want %q", order, geography, share, got.String(), want)
 		}
 	}
 	do("set r/us 0.5", ramp.Set, "us", 0.5)
