@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"internal/sockets":       {},
 	"internal/resets":        {"internal/edge", "internal/sockets"},
 	"internal/resetlog":      {"internal/edge", "internal/tokens"},
+	"internal/downloadlog":   {"internal/edge", "internal/tokens"},
 	"internal/ramp":          {"internal/edge", "internal/geo"},
 	"internal/ramp/ramptest": {"internal/edge", "internal/ramp"},
 	"internal/ramp/observe":  {"internal/edge", "internal/analysis", "internal/ramp", "internal/steer"},

@@ -47,6 +47,7 @@ func commands() []command {
 		dnsCommand(),
 		popCommand(),
 		popsCommand(),
+		synthCommand(),
 		drainCommand(),
 		restoreCommand(),
 		shedCommand(),

@@ -133,7 +133,7 @@ func (a *agent) apply(id edge.PoPID) func(*edge.Snapshot) error {
 		defer a.mu.Unlock()
 		why, wants := "", false
 		for _, d := range s.Drains {
-			if d.PoP == id {
+			if d.PoP == id && !d.Ending {
 				wants, why = true, d.Why
 			}
 		}

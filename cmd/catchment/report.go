@@ -33,8 +33,11 @@ const reportAbout = `Reports on stored beacons. It may run while 'catchment serv
   resolvers    how far clients are from their resolvers, who sends ECS, and what of
                unicast's wrong assignments that explains
   causes       why page views did not reach an optimal PoP, by group and scheme
-  resets       whose connections were torn away from their PoP; it has flags of its
-               own (report resets -h)
+  resets       whose connections were torn away from their PoP
+  stability    whether TCP over every VIP is as stable as over unicast, and for whom not
+  flips        which networks see more than one PoP over a VIP
+
+The last three have flags of their own (report stability -h).
 
 Resolvers and causes look at page views one by one, for which they need --fleet, and
 know where resolvers are by --geo and --places.
@@ -63,6 +66,12 @@ func runReport(ctx context.Context, io stdio, args []string) error {
 	if len(args) > 0 && args[0] == "resets" {
 		return runReportResets(io, args[1:])
 	}
+	if len(args) > 0 && args[0] == "stability" {
+		return runReportStability(io, args[1:])
+	}
+	if len(args) > 0 && args[0] == "flips" {
+		return runReportFlips(io, args[1:])
+	}
 	f, err := parseReport(io, args)
 	if err != nil {
 		return err
@@ -85,7 +94,7 @@ func runReport(ctx context.Context, io stdio, args []string) error {
 
 func parseReport(io stdio, args []string) (*reportFlags, error) {
 	f := &reportFlags{}
-	fs := newFlags(io, "report", "report assignment|offenders|pops|resolvers|causes|resets --data DIR [flags]", reportAbout)
+	fs := newFlags(io, "report", "report assignment|offenders|pops|resolvers|causes|resets|stability|flips --data DIR [flags]", reportAbout)
 	var (
 		by, since, until, format, tolerance string
 		schemes                             stringList
@@ -114,7 +123,7 @@ func parseReport(io stdio, args []string) (*reportFlags, error) {
 	}
 	switch {
 	case !slices.Contains(reportKinds, f.kind):
-		return nil, usagef(fs, "which report? assignment, offenders, pops, resolvers, causes or resets comes first (got %q)", f.kind)
+		return nil, usagef(fs, "which report? assignment, offenders, pops, resolvers, causes, resets, stability or flips comes first (got %q)", f.kind)
 	case fs.NArg() > 0:
 		return nil, usagef(fs, "unexpected argument %q", fs.Arg(0))
 	case f.data == "":

@@ -17,6 +17,7 @@ import (
 	"catchment/internal/beacon/rum"
 	"catchment/internal/certs"
 	"catchment/internal/control"
+	"catchment/internal/downloadlog"
 	"catchment/internal/edge"
 	"catchment/internal/fleet"
 	"catchment/internal/geo"
@@ -44,7 +45,7 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		ctlAddr   = fs.String("control", "", "`address` of the control listener, TLS: snapshots, reports, relayed beacons; empty: none")
 		ctlCert   = fs.String("control-cert", "", "certificate `file` of the control listener")
 		ctlKey    = fs.String("control-key", "", "private key `file` of the control listener")
-		tokenFile = fs.String("tokens", "", "`file` with a line \"ROLE ID TOKEN\" for each relay, name server, PoP and operator")
+		tokenFile = fs.String("tokens", "", "`file` with a line \"ROLE ID TOKEN\" for each relay, name server, PoP, synthetic agent and operator")
 		retention = fs.Duration("retention", 90*24*time.Hour, "how long beacons are kept; 0: forever")
 		minFree   = fs.Uint64("min-free", 1<<30, "free disk space in `bytes` below which beacons are refused with 503")
 		sealEvery = fs.Duration("seal-every", 10*time.Second, "how old the newest beacons in reports may be, at most 20s")
@@ -130,8 +131,12 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	downloads, err := downloadlog.New(downloadlog.Config{Dir: *data, Tokens: cfg.Tokens, Retention: *retention, MinFreeBytes: *minFree}, db, log, reg)
+	if err != nil {
+		return err
+	}
 
-	services := []node.Named{{Name: "store", Service: beacons}, {Name: "places", Service: db}, {Name: "control plane", Service: plane}, {Name: "resets", Service: resets}}
+	services := []node.Named{{Name: "store", Service: beacons}, {Name: "places", Service: db}, {Name: "control plane", Service: plane}, {Name: "resets", Service: resets}, {Name: "downloads", Service: downloads}}
 	listenOn := func(name, addr, certFile, keyFile string, h http.Handler) (*node.HTTP, error) {
 		server := &node.HTTP{Addr: addr, Server: beacon.Server(h, log)}
 		if certFile != "" {
@@ -163,7 +168,7 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 	services = append(services, node.Named{Name: "admin", Service: adminServer})
 	at := []any{"admin", adminServer.ListenAddr().String()}
 	if *ctlAddr != "" {
-		server, err := listenOn("control", *ctlAddr, *ctlCert, *ctlKey, controlHandler(plane, collector, resets))
+		server, err := listenOn("control", *ctlAddr, *ctlCert, *ctlKey, controlHandler(plane, collector, resets.Handler(), downloads.Handler()))
 		if err != nil {
 			return err
 		}
@@ -190,12 +195,13 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 }
 
 // controlHandler is what the control listener carries.
-func controlHandler(plane *control.Control, collector *beacon.Collector, resets *resetlog.Log) http.Handler {
+func controlHandler(plane *control.Control, collector *beacon.Collector, resets, downloads http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/v1/snapshot", "/v1/health", "/v1/probes", "/v1/announce"} {
 		mux.Handle(path, plane.Handler())
 	}
-	mux.Handle("/v1/resets", resets.Handler())
+	mux.Handle("/v1/resets", resets)
+	mux.Handle("/v1/downloads", downloads)
 	mux.Handle("/", collector.ControlHandler())
 	return mux
 }

@@ -58,6 +58,10 @@ func TestSetConfig(t *testing.T) {
 		t.Errorf("the new neighbor heard %v", first)
 	}
 
+	inSync := func(all []NeighborState) bool { return len(all) == 2 && all[0].InSync() && all[1].InSync() }
+	if err := s.Await(t.Context(), inSync); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.SetConfig(cfg); err != nil {
 		t.Fatal(err)
 	}

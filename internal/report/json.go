@@ -8,7 +8,7 @@ import (
 )
 
 // object is a JSON object whose keys keep their order. Its values are
-// objects, lists, texts, numbers, strings, bools, uint64, share, millis and figure.
+// objects, lists, texts, numbers, strings, bools, uint64, share, millis, figure and exact.
 type object []member
 
 type member struct {
@@ -31,6 +31,7 @@ type (
 	share  float64 // 0 to 1
 	millis float64
 	figure float64 // any other
+	exact  string  // one that was rounded by whoever made it; empty is null
 )
 
 // appendJSON appends v to b.
@@ -83,6 +84,8 @@ func appendJSON(b []byte, v any) []byte {
 		return appendOrNull(b, csvMillis(float64(v)))
 	case figure:
 		return appendOrNull(b, csvMillis(float64(v)))
+	case exact:
+		return appendOrNull(b, string(v))
 	case bool:
 		return strconv.AppendBool(b, v)
 	default:

@@ -193,7 +193,7 @@ func TestRecordJSON(t *testing.T) {
 		V: 1, ID: "0-1", Agent: "a", Kind: Slow, Start: time.Unix(1790000000, 0).UTC(), Target: VIPTarget("global"),
 		Address: "198.51.100.1", Family: 4, Asked: HTTP, Outcome: Reset, Stage: Body, Errno: "ECONNRESET", PoP: "iad",
 	}
-	line, err := d.appendJSON(nil)
+	line, err := appendJSON(nil, &d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -217,7 +217,7 @@ func (a *Agent) begin(kind Kind, r Route) *Download {
 // record counts d and hands it to the sink.
 func (a *Agent) record(d *Download) {
 	a.metrics.count(d)
-	line, err := d.appendJSON(nil)
+	line, err := appendJSON(nil, d)
 	if err == nil {
 		err = a.sink.Append(line)
 	}
