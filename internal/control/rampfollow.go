@@ -51,7 +51,8 @@ func shareText(r *edge.Ramp) string {
 
 // RampFollowed reports whether name servers answer by the share that the state
 // has of a geography of a declared ramp ("RAMP/GEOGRAPHY"): it is published,
-// and each name server that was heard within two minutes has that snapshot.
+// and each name server that was heard within two minutes answers by that
+// snapshot: one that refused it does not.
 func (c *Control) RampFollowed(id string, now time.Time) bool {
 	c.mu.Lock()
 	want := ""
@@ -66,7 +67,7 @@ func (c *Control) RampFollowed(id string, now time.Time) bool {
 		return false
 	}
 	for who, s := range c.followers.list() {
-		if who.role == tokens.DNS && now.Sub(s.at) < heardWithin && s.version < since.version {
+		if who.role == tokens.DNS && now.Sub(s.at) < heardWithin && s.applied < since.version {
 			return false
 		}
 	}

@@ -150,10 +150,17 @@ func TestFollowed(t *testing.T) {
 		for {
 			select {
 			case got := <-shares:
-				if got == share {
-					t.Logf("%s: followed %v after the decision", why, time.Since(decided).Round(time.Millisecond))
-					return
+				if got != share {
+					continue
 				}
+				t.Logf("%s: followed %v after the decision", why, time.Since(decided).Round(time.Millisecond))
+				for !c.RampFollowed("r/us", r.now) { // until the follower has said so
+					if time.Since(decided) > 5*time.Second {
+						t.Fatalf("%s: the follower did not say so within 5 s", why)
+					}
+					time.Sleep(time.Millisecond)
+				}
+				return
 			case <-time.After(5 * time.Second):
 				t.Fatalf("%s: not followed within 5 s of the decision", why)
 			}
