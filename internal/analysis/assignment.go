@@ -67,7 +67,10 @@ func NewAssignment(by []Key) *Assignment {
 // Totals returns what is known about all views.
 func (r *Assignment) Totals() Totals { return r.totals }
 
-func (r *Assignment) add(j *judgement) {
+func (r *Assignment) add(j *judgement) { r.clusters.add(r.tally(j), j) }
+
+// tally adds j to all but the clusters of its group, whose number it returns.
+func (r *Assignment) tally(j *judgement) int32 {
 	r.totals.add(j)
 	g := r.groupOf(j.at)
 	sums := &r.sums[g]
@@ -103,7 +106,7 @@ func (r *Assignment) add(j *judgement) {
 			}
 		}
 	}
-	r.clusters.add(g, j)
+	return g
 }
 
 // groupOf returns the number of a's group, a new one if it had none.
@@ -143,6 +146,35 @@ func (t *Totals) add(j *judgement) {
 	}
 	if j.views > 0 {
 		t.From, t.To = min(t.From, j.at.Day), max(t.To, j.at.Day)
+	}
+}
+
+// join adds the totals of other views.
+func (t *Totals) join(o *Totals) {
+	t.Views += o.Views
+	t.NoPlace += o.NoPlace
+	for k := range t.Probed {
+		t.Probed[k] += o.Probed[k]
+		t.Unjudged[k] += o.Unjudged[k]
+		t.Failed[k] += o.Failed[k]
+	}
+	t.From, t.To = min(t.From, o.From), max(t.To, o.To)
+}
+
+// join adds the sums of another group, but for its key; pops are the numbers
+// that its PoPs have here.
+func (s *groupSums) join(o *groupSums, pops []popID) {
+	s.views += o.views
+	s.best.join(o.best, pops)
+	for k := range s.schemes {
+		x, y := &s.schemes[k], &o.schemes[k]
+		x.views += y.views
+		x.failed += y.failed
+		x.judged += y.judged
+		x.paired += y.paired
+		x.weight2 += y.weight2
+		x.wrong.join(y.wrong, pops)
+		x.penalties.join(&y.penalties)
 	}
 }
 

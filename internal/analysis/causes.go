@@ -156,3 +156,11 @@ func (t *ViewTotals) add(h *hearing) {
 	}
 	t.From, t.To = min(t.From, v.Day), max(t.To, v.Day)
 }
+
+// join adds the totals of other views.
+func (t *ViewTotals) join(o *ViewTotals) {
+	t.Totals.join(&o.Totals)
+	t.Known += o.Known
+	t.Located += o.Located
+	t.Placed += o.Placed
+}

@@ -1,11 +1,6 @@
 package analysis
 
-import (
-	"cmp"
-	"slices"
-
-	"catchment/internal/edge"
-)
+import "catchment/internal/edge"
 
 // clusterSums adds up, for every client prefix of every group, the weight of
 // its views and of the optimal ones, and of the pairs with unicast.
@@ -131,20 +126,7 @@ type groupStats struct {
 // the order of their prefixes, so that rounding does not depend on the order
 // of the input.
 func (c *clusterSums) stats(groups int) []groupStats {
-	type cluster struct {
-		clusterKey
-		at int
-	}
-	order := make([]cluster, len(c.keys))
-	for at, k := range c.keys {
-		order[at] = cluster{k, at}
-	}
-	slices.SortFunc(order, func(a, b cluster) int {
-		if a.group != b.group {
-			return cmp.Compare(a.group, b.group)
-		}
-		return cmp.Compare(a.prefix, b.prefix)
-	})
+	order := c.inOrder(groups)
 	stats := make([]groupStats, groups)
 	for len(order) > 0 {
 		end := 1
@@ -153,14 +135,56 @@ func (c *clusterSums) stats(groups int) []groupStats {
 		}
 		g := &stats[order[0].group]
 		for _, x := range order[:end] {
-			g.add(c.at(x.at))
+			g.add(c.at(int(x.at)))
 		}
 		for _, x := range order[:end] {
-			g.spread(c.at(x.at))
+			g.spread(c.at(int(x.at)))
 		}
 		order = order[end:]
 	}
 	return stats
+}
+
+// cluster is a key and where its sums are.
+type cluster struct {
+	clusterKey
+	at int32
+}
+
+// inOrder returns all clusters by group and prefix. Counting digits takes a
+// fraction of the time of comparing, and there are hundreds of thousands.
+func (c *clusterSums) inOrder(groups int) []cluster {
+	order, free := make([]cluster, len(c.keys)), make([]cluster, len(c.keys))
+	different := uint64(0) // bits in which prefixes differ
+	for at, k := range c.keys {
+		order[at] = cluster{k, int32(at)}
+		different |= k.prefix ^ c.keys[0].prefix
+	}
+	by := func(values int, digit func(*cluster) int) {
+		next := make([]int, values+1)
+		for i := range order {
+			next[digit(&order[i])+1]++
+		}
+		for d := range values {
+			next[d+1] += next[d]
+		}
+		for i := range order {
+			at := &next[digit(&order[i])]
+			free[*at] = order[i]
+			*at++
+		}
+		order, free = free, order
+	}
+	const bits, mask = 11, 1<<11 - 1
+	for shift := 0; shift < 64; shift += bits {
+		if different>>shift&mask != 0 {
+			by(1<<bits, func(x *cluster) int { return int(x.prefix >> shift & mask) })
+		}
+	}
+	if groups > 1 {
+		by(groups, func(x *cluster) int { return int(x.group) })
+	}
+	return order
 }
 
 func (g *groupStats) add(sum *clusterSum) {

@@ -13,6 +13,7 @@ type ledger struct {
 	index   map[entryKey]int32
 	entries []*[sumsBlock]entry // in blocks, which need not be moved to grow
 	n       int
+	last    int32               // found
 	squares [][maxKinds]float64 // by account: Σ weight² of each kind
 }
 
@@ -46,8 +47,17 @@ func (l *ledger) at(i int) *entry { return &l.entries[i/sumsBlock][i%sumsBlock] 
 
 // add adds a view of a client prefix that is of some kinds.
 func (l *ledger) add(account int32, prefix uint64, w float64, of kinds) {
+	l.addSums(account, prefix, w, w*w, of)
+}
+
+// addSums adds views that are alike: the sums of their weights and squared
+// weights.
+func (l *ledger) addSums(account int32, prefix uint64, w, w2 float64, of kinds) {
 	key := entryKey{prefix, account}
-	i, ok := l.index[key]
+	i, ok := l.last, l.n > 0 && l.at(int(l.last)).entryKey == key // neighbors often share it
+	if !ok {
+		i, ok = l.index[key]
+	}
 	if !ok {
 		if i = int32(l.n); l.n%sumsBlock == 0 {
 			l.entries = append(l.entries, new([sumsBlock]entry))
@@ -56,6 +66,7 @@ func (l *ledger) add(account int32, prefix uint64, w float64, of kinds) {
 		l.index[key] = i
 		l.at(int(i)).entryKey = key
 	}
+	l.last = i
 	for int(account) >= len(l.squares) {
 		l.squares = append(l.squares, [maxKinds]float64{})
 	}
@@ -63,7 +74,7 @@ func (l *ledger) add(account int32, prefix uint64, w float64, of kinds) {
 	for ; of != 0; of &= of - 1 {
 		k := bits.TrailingZeros32(uint32(of))
 		weights[k] += w
-		squares[k] += w * w
+		squares[k] += w2
 	}
 }
 

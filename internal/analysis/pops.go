@@ -67,6 +67,10 @@ func (r *PoPs) addLatencies(l *edge.Latencies) {
 		c = &counts{}
 		r.rtts[k] = c
 	}
+	c.add(l)
+}
+
+func (c *counts) add(l *edge.Latencies) {
 	for i, s := range l.Samples {
 		n := float64(l.Counts[i])
 		c.bins[min(s.Bin(), edge.NumBins-1)] += n
@@ -108,6 +112,42 @@ func (r *PoPs) add(j *judgement) {
 		addTo(s.places, [2]string{j.at.Country, j.at.Subdivision}, j.weight, func(p [2]string) [2]string {
 			return [2]string{strings.Clone(p[0]), strings.Clone(p[1])}
 		})
+	}
+}
+
+// Join adds what another report is about.
+func (r *PoPs) Join(o *PoPs) {
+	r.totals.join(&o.totals)
+	for k, w := range o.probed {
+		r.probed[k] += w
+	}
+	for k, c := range o.rtts {
+		sum := r.rtts[k]
+		if sum == nil {
+			sum = &counts{}
+			r.rtts[k] = sum
+		}
+		for bin, n := range c.bins {
+			sum.bins[bin] += n
+		}
+		sum.n += c.n
+	}
+	for k, s := range o.served {
+		sum := r.served[k]
+		if sum == nil {
+			sum = &servedSums{continents: map[string]float64{}, places: map[[2]string]float64{}}
+			r.served[k] = sum
+		}
+		sum.views += s.views
+		sum.weight += s.weight
+		sum.judged += s.judged
+		sum.optimal += s.optimal
+		for continent, w := range s.continents {
+			sum.continents[continent] += w
+		}
+		for place, w := range s.places {
+			sum.places[place] += w
+		}
 	}
 }
 

@@ -52,39 +52,63 @@ func (r *Resolvers) Names() map[uint32]string { return r.groups.names }
 
 func (r *Resolvers) hear(h *hearing) {
 	r.totals.add(h)
-	g := r.groups.of(h)
+	w := h.view.Weight
+	r.add(r.groups.of(h), h.view.Prefix, 1, w, w*w, h.asked())
+}
+
+// asked is what the report has to know of a view and of who asked for it.
+type asked struct {
+	of kinds
+	km outcome // the distance, as a penalty; of no bin where it is not known
+}
+
+// noDistance is the bin of an asked whose distance is not known.
+const noDistance = -1
+
+func (h *hearing) asked() asked {
+	x := asked{of: 1 << kindView, km: outcome{bin: noDistance}}
+	v, a := h.view, &h.asker
+	if !a.known {
+		return x
+	}
+	astray, placed := h.setting.astray(v.Place, a.resolver)
+	if km := edge.DistanceKm(v.Place, a.resolver); !math.IsInf(km, 1) {
+		x.km = outcome{penalty: km, bin: int32(edge.Bin(km))}
+	}
+	x.of.set(kindAsked, true)
+	x.of.set(kindECS, a.ecs)
+	x.of.set(kindForeign, a.foreign)
+	x.of.set(kindPlaced, placed)
+	x.of.set(kindAstray, astray)
+	if o := &h.outcomes[edge.Unicast.Index()]; o.judged {
+		away := astray && !a.ecs
+		home := !away && (placed || a.ecs)
+		x.of.set(kindAway, away)
+		x.of.set(kindAwayWrong, away && !o.optimal)
+		x.of.set(kindHome, home)
+		x.of.set(kindHomeWrong, home && !o.optimal)
+		x.of.set(kindCompared, away || home)
+	}
+	return x
+}
+
+// add adds n views that are alike to a group: the sums of their weights and
+// squared weights.
+func (r *Resolvers) add(g int32, prefix, n uint64, weight, weight2 float64, x asked) {
 	if int(g) == len(r.sums) {
 		r.sums = append(r.sums, resolverSums{})
 	}
-	sums, v, a := &r.sums[g], h.view, &h.asker
-	sums.views++
-	of := kinds(1 << kindView)
-	if a.known {
-		astray, placed := h.setting.astray(v.Place, a.resolver)
-		if km := edge.DistanceKm(v.Place, a.resolver); !math.IsInf(km, 1) {
-			sums.km.add(&outcome{penalty: km, bin: int32(edge.Bin(km))}, v.Weight)
-		}
-		of.set(kindAsked, true)
-		of.set(kindECS, a.ecs)
-		of.set(kindForeign, a.foreign)
-		of.set(kindPlaced, placed)
-		of.set(kindAstray, astray)
-		if o := &h.outcomes[edge.Unicast.Index()]; o.judged {
-			away := astray && !a.ecs
-			home := !away && (placed || a.ecs)
-			if away {
-				sums.away++
-			} else if home {
-				sums.home++
-			}
-			of.set(kindAway, away)
-			of.set(kindAwayWrong, away && !o.optimal)
-			of.set(kindHome, home)
-			of.set(kindHomeWrong, home && !o.optimal)
-			of.set(kindCompared, away || home)
-		}
+	sums := &r.sums[g]
+	sums.views += n
+	if x.km.bin != noDistance {
+		sums.km.add(&x.km, weight)
 	}
-	r.ledger.add(g, v.Prefix, v.Weight, of)
+	if x.of&(1<<kindAway) != 0 {
+		sums.away += n
+	} else if x.of&(1<<kindHome) != 0 {
+		sums.home += n
+	}
+	r.ledger.addSums(g, prefix, weight, weight2, x.of)
 }
 
 // ResolverRow is one group. Shares have 95 % intervals, clustered by client

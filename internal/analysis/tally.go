@@ -25,6 +25,13 @@ func (t *popTally) add(pop popID, w float64) {
 	*t = append(*t, popWeight{pop, w})
 }
 
+// join adds another tally; pops are the numbers that its PoPs have here.
+func (t *popTally) join(o popTally, pops []popID) {
+	for _, x := range o {
+		t.add(pops[x.pop], x.weight)
+	}
+}
+
 // top returns the heaviest PoP, of equals the first by name; without any it is
 // empty.
 func (t popTally) top(of *pops) (pop edge.PoPID, weight float64) {
@@ -52,16 +59,28 @@ func (t *penaltyTally) add(o *outcome, w float64) {
 		t.none += w
 		return
 	}
+	t.addBin(o.bin, w)
+}
+
+// join adds another tally.
+func (t *penaltyTally) join(o *penaltyTally) {
+	t.none += o.none
+	for _, b := range o.bins {
+		t.addBin(b.bin, b.weight)
+	}
+}
+
+func (t *penaltyTally) addBin(bin int32, w float64) {
 	lo, hi := 0, len(t.bins)
 	for lo < hi {
-		if mid := (lo + hi) / 2; t.bins[mid].bin < o.bin {
+		if mid := (lo + hi) / 2; t.bins[mid].bin < bin {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	if lo == len(t.bins) || t.bins[lo].bin != o.bin {
-		t.bins = slices.Insert(t.bins, lo, binWeight{bin: o.bin})
+	if lo == len(t.bins) || t.bins[lo].bin != bin {
+		t.bins = slices.Insert(t.bins, lo, binWeight{bin: bin})
 	}
 	t.bins[lo].weight += w
 }

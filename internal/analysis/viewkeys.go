@@ -64,14 +64,45 @@ func newViewGroups(by []Key) viewGroups {
 
 // of returns the number of the group of a view.
 func (g *viewGroups) of(h *hearing) (n int32) {
-	g.scratch.Cell, g.scratch.Served = h.view.Cell, h.view.Served
-	k := viewKey{groupKey: groupOf(g.cellsBy, &g.scratch)}
-	if len(g.cellsBy) < len(g.by) && h.asker.known {
+	who := h.askerKey()
+	if who.asn != 0 {
+		g.name(who.asn, h.asker.resolver.ASName)
+	}
+	return g.number(&h.view.Cell, h.view.Served[edge.Unicast.Index()], who)
+}
+
+// askerKey names the network of a resolver; the zero value is one that is not
+// known.
+type askerKey struct {
+	asn    uint32
+	prefix netip.Prefix // where there is no ASN
+}
+
+func (h *hearing) askerKey() (k askerKey) {
+	if h.asker.known {
 		if k.asn = h.asker.resolver.ASN; k.asn == 0 {
 			k.prefix = blockOf(h.view.Resolver.Addr)
-		} else if _, ok := g.names[k.asn]; !ok {
-			g.names[k.asn] = strings.Clone(h.asker.resolver.ASName)
 		}
+	}
+	return k
+}
+
+// name keeps the name of a resolver's network.
+func (g *viewGroups) name(asn uint32, name string) {
+	if len(g.cellsBy) == len(g.by) {
+		return
+	}
+	if _, ok := g.names[asn]; !ok {
+		g.names[asn] = strings.Clone(name)
+	}
+}
+
+// number returns the number of a group, a new one if it had none.
+func (g *viewGroups) number(c *edge.Cell, unicast edge.PoPID, who askerKey) (n int32) {
+	g.scratch.Cell, g.scratch.Served[edge.Unicast.Index()] = *c, unicast
+	k := viewKey{groupKey: groupOf(g.cellsBy, &g.scratch)}
+	if len(g.cellsBy) < len(g.by) {
+		k.asn, k.prefix = who.asn, who.prefix
 	}
 	n, ok := g.index[k]
 	if !ok {
