@@ -31,7 +31,8 @@ type Change struct {
 	All        Shift
 	MovedShift Shift
 	PoPs       []PoPChange
-	Causes     []Cause // who loses their PoP for none first, then by users × ms, lost or won
+	Places     []PlaceChange // countries, most users first
+	Causes     []Cause       // who loses their PoP for none first, then by users × ms, lost or won
 }
 
 // Move is the users who go from one PoP to another; an empty id is no PoP.
@@ -63,6 +64,15 @@ type PoPChange struct {
 
 // Over reports whether the load after is more than the PoP's capacity.
 func (p *PoPChange) Over() bool { return p.Capacity > 0 && p.Rate > p.Capacity }
+
+// PlaceChange is what becomes of the users of one country. From and To are the
+// PoPs between which most of those who move do; an empty id is no PoP.
+type PlaceChange struct {
+	Country      string
+	Users, Moved float64
+	From, To     edge.PoPID
+	Shift        float64 // ms, mean over those who move and reach a PoP before and after; NaN: nobody
+}
 
 // Cause is a network whose decision changed, and what came of it. Before and
 // After are the AS paths of the part of its users with most at stake, who are
@@ -112,6 +122,7 @@ func (w *World) WhatIf(vip edge.VIPID, edits []Edit, rate float64) (*Change, err
 	moves := map[pair]*shifts{}
 	var all, moved shifts
 	load := make([][2]float64, n+1)
+	places := placeChanges{}
 	for g, users := range users {
 		if users == 0 {
 			continue
@@ -122,6 +133,7 @@ func (w *World) WhatIf(vip edge.VIPID, edits []Edit, rate float64) (*Change, err
 		load[from][0] += users
 		load[to][1] += users
 		all.add(rtt, next, users)
+		places.add(w.Topology.Cities[w.Topology.Groups[g].Metro].Place.Country, from, to, rtt, next, users)
 		if from != to {
 			c.Moved += users
 			if to == n {
@@ -159,6 +171,7 @@ func (w *World) WhatIf(vip edge.VIPID, edits []Edit, rate float64) (*Change, err
 		}
 		c.PoPs = append(c.PoPs, pop)
 	}
+	c.Places = places.told(id)
 	c.Causes = d.told(id)
 	return c, nil
 }
