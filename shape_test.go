@@ -61,6 +61,7 @@ var mayImport = map[string][]string{
 	"internal/sim":           {"internal/edge", "internal/analysis", "internal/sim/noise", "internal/sim/route", "internal/sim/topology"},
 	"internal/sim/people":    {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/topology"},
 	"internal/sim/views":     {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/people", "internal/sim/topology", "internal/targets"},
+	"internal/dash":          {"internal/edge", "internal/analysis", "internal/report", "internal/sim", "internal/tokens"},
 	"internal/demo":          {"internal/edge", "internal/sim", "internal/sim/generate", "internal/sim/people", "internal/sim/topology", "internal/sim/views"},
 }
 

@@ -5,36 +5,44 @@
 //	go run -C tools/web .          # write the bundles
 //	go run -C tools/web . -check   # exit 1 if any is not what its sources give
 //
-// It lives in a module of its own, so that esbuild is no dependency of the
-// product.
+// The dashboard is bundled with the libraries of web/package-lock.json, which
+// npm fetches first where they are missing. It lives in a module of its own, so
+// that esbuild is no dependency of the product.
 package main
 
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-
-	"github.com/evanw/esbuild/pkg/api"
 )
 
 func main() {
 	check := flag.Bool("check", false, "compare with the committed bundles, write nothing")
 	flag.Parse()
 	root := filepath.Join("..", "..") // go run -C tools/web
-	if err := run(os.Stdout, root, *check); err != nil {
+	err := install(os.Stderr, filepath.Join(root, "web"))
+	if err == nil {
+		err = run(os.Stdout, root, *check)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "web:", err)
 		os.Exit(1)
 	}
 }
 
-// run builds every bundle below root and writes or checks it, and prints its
+// maxDash is what the dashboard may weigh, gzipped, with its maps: bytes.
+const maxDash = 250_000
+
+// run builds every file below root and writes or checks it, and prints its
 // size on w.
 func run(w io.Writer, root string, check bool) error {
-	for _, b := range bundles {
+	dash := 0
+	for _, b := range all {
 		got, err := b.build(root)
 		if err != nil {
 			return err
@@ -48,51 +56,20 @@ func run(w io.Writer, root string, check bool) error {
 			if !bytes.Equal(have, got) {
 				return fmt.Errorf("%s is not what %s gives (run: go run -C tools/web .)", b.out, b.entry)
 			}
-		} else if err := os.WriteFile(path, got, 0o644); err != nil {
+		} else if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, got, 0o644)); err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%s: %d bytes, %d gzipped\n", b.out, len(got), gzipSize(got))
+		size := gzipSize(got)
+		if b.dash {
+			dash += size
+		}
+		fmt.Fprintf(w, "%s: %d bytes, %d gzipped\n", b.out, len(got), size)
+	}
+	fmt.Fprintf(w, "the dashboard in all: %d gzipped\n", dash)
+	if dash > maxDash {
+		return fmt.Errorf("the dashboard is %d bytes gzipped, and should be at most %d", dash, maxDash)
 	}
 	return nil
-}
-
-// bundle is one script for browsers. Paths are relative to the repository.
-type bundle struct{ entry, out string }
-
-var bundles = [...]bundle{
-	{"web/rum.ts", "internal/beacon/rum/rum.js"},
-	{"web/boomerang-catchment.ts", "internal/beacon/rum/boomerang-catchment.js"},
-}
-
-// build returns the minified bundle. ES2019 is what every browser with the
-// features that the script needs understands (Chrome 66, Firefox 58, Safari
-// 12.1).
-func (b bundle) build(root string) ([]byte, error) {
-	dir, err := filepath.Abs(root)
-	if err != nil {
-		return nil, err
-	}
-	r := api.Build(api.BuildOptions{
-		AbsWorkingDir:     dir,
-		EntryPoints:       []string{b.entry},
-		Bundle:            true,
-		Format:            api.FormatIIFE,
-		Target:            api.ES2019,
-		Charset:           api.CharsetASCII,
-		MinifyWhitespace:  true,
-		MinifyIdentifiers: true,
-		MinifySyntax:      true,
-		LegalComments:     api.LegalCommentsNone,
-		TsconfigRaw:       "{}", // the result depends on the sources alone
-	})
-	if len(r.Errors) > 0 {
-		e := r.Errors[0]
-		if e.Location == nil {
-			return nil, fmt.Errorf("%s: %s", b.entry, e.Text)
-		}
-		return nil, fmt.Errorf("%s:%d: %s", e.Location.File, e.Location.Line, e.Text)
-	}
-	return r.OutputFiles[0].Contents, nil
 }
 
 func gzipSize(b []byte) int {
