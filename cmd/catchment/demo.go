@@ -27,7 +27,7 @@ import (
 )
 
 func demoCommand() command {
-	return command{"demo", "see it: 18 PoPs on a generated Internet, the collector and a page, on 127.0.0.1", runDemo}
+	return command{"demo", "see it: the dashboard over 18 PoPs on a generated Internet, on 127.0.0.1", runDemo}
 }
 
 // demoReserve is more segments than the history can have.
@@ -41,9 +41,9 @@ type demoFlags struct {
 
 func (f *demoFlags) parse(std stdio, args []string) error {
 	fs := newFlags(std, "demo", "demo [flags]",
-		"Runs 18 PoPs on a generated Internet, the collector and a page on ports of\n"+
-			"127.0.0.1, with two weeks of page views. Open the address that it prints.")
-	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`address` of the page")
+		"Runs 18 PoPs on a generated Internet, the collector, the control plane and the\n"+
+			"dashboard on ports of 127.0.0.1, with two weeks of page views. Open the address\nthat it prints, which logs you in.")
+	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`address` of the dashboard and of the page that measures you")
 	fs.StringVar(&f.dns, "dns", "127.0.0.1:0", "`address` of the name server, UDP and TCP")
 	fs.StringVar(&f.data, "data", "", "`directory` to keep the data in; empty: a temporary one")
 	fs.StringVar(&f.from, "from", "BR", "`place` where the demo puts you: a country (BR) or a subdivision (US-AZ)")
@@ -123,26 +123,39 @@ func runDemo(ctx context.Context, std stdio, args []string) error {
 		return err
 	}
 	page := demo.Page{Visitor: visitor, Table: demoTable(dir, engine), History: traffic.progress}
-	handler, err := page.Handler(collector.Handler())
+	measure, err := page.Handler()
 	if err != nil {
 		return err
 	}
+	calm := log // every start of a demo is a change of health, which is nothing to warn of
+	if f.level == slog.LevelWarn {
+		calm = slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	}
+	board, err := newDemoBoard(dir, world, visitor, traffic, calm, reg)
+	if err != nil {
+		return err
+	}
+	defer board.plane.Close()
+	services = append(services, board.services...)
 	names, err := demoDNS(f.dns, world, log, reg)
 	if err != nil {
 		return err
 	}
-	public := &node.HTTP{Addr: f.listen, Server: beacon.Server(handler, log)}
+	public := &node.HTTP{Addr: f.listen, Server: beacon.Server(board.handler(measure, collector.Handler()), log)}
 	if err := public.Listen(); err != nil {
 		return err
 	}
-	fmt.Fprintf(std.out, "Open  http://%s/  (Ctrl-C ends the demo)\n", public.ListenAddr())
+	at := "http://" + public.ListenAddr().String()
+	fmt.Fprintf(std.out, "Open  %s%s  (it logs you in, once; Ctrl-C ends the demo)\n", at, board.login.Path())
+	fmt.Fprintf(std.err, "Dashboard  %s/\nToken      %s\nMeasure your own browser: %s%s\n", at, board.token, at, demo.Path)
 	fmt.Fprintf(std.err, "The data is in %s; in another terminal, meanwhile:\n  %s report assignment --data %s --by country\n",
 		dir, os.Args[0], dir)
-	at := names.Addrs()[0]
-	fmt.Fprintf(std.err, "Where DNS sends you, and why:\n  dig @%s -p %d whoami.%s TXT +short +subnet=%v\n", at.Addr(), at.Port(), fl.Zone, visitor.Prefix())
+	dns := names.Addrs()[0]
+	fmt.Fprintf(std.err, "Where DNS sends you, and why:\n  dig @%s -p %d whoami.%s TXT +short +subnet=%v\n", dns.Addr(), dns.Port(), fl.Zone, visitor.Prefix())
 	services = append(services,
 		node.Named{Name: "page", Service: public},
 		node.Named{Name: "dns", Service: names},
+		node.Named{Name: "steering", Service: followPlane(names, board.plane, board.places, log)},
 		node.Named{Name: "traffic", Service: node.Func(func(ctx context.Context) error { return traffic.run(ctx, std) })})
 	return node.Run(ctx, log, services...)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"time"
@@ -8,8 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catchment/internal/authdns"
+	"catchment/internal/control"
 	"catchment/internal/demo"
 	"catchment/internal/edge"
+	"catchment/internal/node"
+	"catchment/internal/steer"
 )
 
 // demoZone is what the demo's zone has beside steered names.
@@ -38,4 +42,30 @@ func demoDNS(addr string, w *demo.World, log *slog.Logger, reg prometheus.Regist
 		return nil, err
 	}
 	return server, server.Listen()
+}
+
+// followPlane has a name server answer by what the control plane publishes.
+func followPlane(server *authdns.Server, plane *control.Control, places steer.Places, log *slog.Logger) node.Service {
+	return node.Func(func(ctx context.Context) error {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		version := uint64(0)
+		for {
+			if s := plane.Snapshot(); s != nil && s.Version != version {
+				version = s.Version
+				t, err := newSteering(s, places)
+				if err == nil {
+					err = server.SetState(authdns.State{Steering: t})
+				}
+				if err != nil {
+					log.Error("snapshot not used, the former one stays", "version", s.Version, "error", err)
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+		}
+	})
 }

@@ -22,10 +22,11 @@ type demoTraffic struct {
 	begin time.Time
 	past  int // views before begin
 	done  atomic.Int64
+	whole chan struct{} // closed when the past is stored
 }
 
 func newDemoTraffic(w *demo.World, to *store.Store, now time.Time, days, atLeast int) (*demoTraffic, error) {
-	t := &demoTraffic{to: to, begin: now}
+	t := &demoTraffic{to: to, begin: now, whole: make(chan struct{})}
 	if atLeast == 0 {
 		return t, nil
 	}
@@ -56,6 +57,7 @@ func (t *demoTraffic) run(ctx context.Context, std stdio) error {
 		fmt.Fprintf(std.err, "%d page views stored in %v\n", t.past, time.Since(t.begin).Round(100*time.Millisecond))
 	}
 	if err == nil || errors.Is(err, store.ErrNotNew) {
+		close(t.whole)
 		err = t.live(ctx)
 	}
 	if ctx.Err() != nil {

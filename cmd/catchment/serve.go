@@ -41,7 +41,7 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		listen    = fs.String("listen", ":8080", "public `address`: plan, beacons, /rum.js, /healthz")
 		cert      = fs.String("tls-cert", "", "certificate `file` of the public listener; without it, plain HTTP for a TLS terminator in front")
 		key       = fs.String("tls-key", "", "private key `file` of the public listener")
-		admin     = fs.String("admin", "127.0.0.1:9100", "`address` of metrics, health and pprof, which have no authentication, and of /api/v1, which has")
+		admin     = fs.String("admin", "127.0.0.1:9100", "`address` of metrics, health and pprof, which have no authentication, and of the dashboard and /api/v1, which have")
 		ctlAddr   = fs.String("control", "", "`address` of the control listener, TLS: snapshots, reports, relayed beacons; empty: none")
 		ctlCert   = fs.String("control-cert", "", "certificate `file` of the control listener")
 		ctlKey    = fs.String("control-key", "", "private key `file` of the control listener")
@@ -59,11 +59,13 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		proxies   prefixList
 		places    placeFlags
 		ramps     rampFlags
+		dashboard dashFlags
 		level     slog.Level
 	)
 	fs.Var(&proxies, "trusted-proxy", "`network` whose X-Forwarded-For and Forwarded headers count; repeatable")
 	places.register(fs)
 	ramps.register(fs)
+	dashboard.register(fs)
 	fs.TextVar(&level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn, error")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -161,7 +163,12 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		return err
 	}
 	services = append(services, node.Named{Name: "ramps", Service: ramp})
-	adminServer := node.NewAdmin(*admin, reg, beacons.Healthy, api)
+	board, pages, err := serveDash(&dashboard, *data, world, db, cfg.Tokens, proxies, plane, api, log, reg)
+	if err != nil {
+		return err
+	}
+	services = append(services, node.Named{Name: "dashboard", Service: board})
+	adminServer := node.NewAdmin(*admin, reg, beacons.Healthy, pages)
 	if err := adminServer.Listen(); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"catchment/internal/edge"
 )
@@ -47,21 +48,22 @@ type led struct {
 	RTT  float64    `json:"rtt"` // ms
 }
 
-// Handler serves the page under /, with the headers by which it names the PoP
-// that served it, what it shows as JSON, and everything else through rest (the
-// collector).
-func (p *Page) Handler(rest http.Handler) (http.Handler, error) {
+// Path is where the page is.
+const Path = "/measure/"
+
+// Handler serves the page under Path, with the headers by which it names the
+// PoP that served it, and what it shows as JSON.
+func (p *Page) Handler() (http.Handler, error) {
 	dir, err := fs.Sub(pageFiles, "page")
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	files := http.FileServerFS(dir)
+	files := http.StripPrefix(strings.TrimSuffix(Path, "/"), http.FileServerFS(dir))
 	served, _ := p.Visitor.Reached(edge.Unicast)
 	pop := string(p.Visitor.w.Fleet.PoPs[max(0, served)].ID)
 	mux := http.NewServeMux()
-	mux.Handle("/", rest)
-	for _, path := range []string{"GET /{$}", "GET /demo.js", "GET /demo.css"} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+	for _, name := range []string{"{$}", "demo.js", "demo.css"} {
+		mux.HandleFunc("GET "+Path+name, func(w http.ResponseWriter, r *http.Request) {
 			h := w.Header()
 			// What PoPs are probed at is a port of the same host.
 			h.Set("Content-Security-Policy", "default-src 'self'; connect-src 'self' http://127.0.0.1:*; img-src data:; frame-ancestors 'none'; base-uri 'none'")
@@ -72,8 +74,8 @@ func (p *Page) Handler(rest http.Handler) (http.Handler, error) {
 			files.ServeHTTP(w, r)
 		})
 	}
-	answer := func(path string, body func(context.Context) ([]byte, error)) {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+	answer := func(name string, body func(context.Context) ([]byte, error)) {
+		mux.HandleFunc("GET "+Path+name, func(w http.ResponseWriter, r *http.Request) {
 			text, err := body(r.Context())
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -84,9 +86,9 @@ func (p *Page) Handler(rest http.Handler) (http.Handler, error) {
 			_, _ = w.Write(text) // the reader went away
 		})
 	}
-	answer("GET /table.json", p.Table)
-	answer("GET /visitor.json", func(context.Context) ([]byte, error) { return json.Marshal(p.Visitor.visit()) })
-	answer("GET /history.json", func(context.Context) ([]byte, error) {
+	answer("table.json", p.Table)
+	answer("visitor.json", func(context.Context) ([]byte, error) { return json.Marshal(p.Visitor.visit()) })
+	answer("history.json", func(context.Context) ([]byte, error) {
 		stored, total := p.History()
 		return json.Marshal(map[string]int{"stored": stored, "total": total})
 	})

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -214,42 +214,93 @@ func TestHandler(t *testing.T) {
 		Table:   func(context.Context) ([]byte, error) { return []byte(`{"countries":[]}`), broken },
 		History: func() (stored, total int) { return 3, 7 },
 	}
-	rest := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "collector") })
-	h, err := page.Handler(rest)
+	h, err := page.Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
 	get := func(path string, status int, contains string) *httptest.ResponseRecorder {
 		t.Helper()
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, Path+path, nil))
 		if w.Code != status || !strings.Contains(w.Body.String(), contains) {
 			t.Errorf("%s: %d %.60q", path, w.Code, w.Body)
 		}
 		return w
 	}
-	index := get("/", 200, "rum.js")
+	index := get("", 200, "rum.js")
 	if got := index.Header().Get("Server-Timing"); got != `pop;desc="gru"` {
 		t.Errorf("the page names its PoP as %q", got)
 	}
 	if csp := index.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'self'") || strings.Contains(csp, "unsafe") {
 		t.Errorf("CSP %q", csp)
 	}
-	get("/demo.js", 200, "refresh")
-	get("/table.json", 200, "countries")
-	get("/history.json", 200, `{"stored":3,"total":7}`)
-	get("/v1/plan", 200, "collector")
+	get("demo.js", 200, "refresh")
+	get("table.json", 200, "countries")
+	get("history.json", 200, `{"stored":3,"total":7}`)
 	var visit struct {
 		PoPs  int
 		Place edge.Place
 		Leads map[edge.Scheme]struct{ PoP edge.PoPID }
 	}
-	if err := json.Unmarshal(get("/visitor.json", 200, "leads").Body.Bytes(), &visit); err != nil {
+	if err := json.Unmarshal(get("visitor.json", 200, "leads").Body.Bytes(), &visit); err != nil {
 		t.Fatal(err)
 	}
 	if visit.PoPs != 18 || visit.Place.Country != "BR" || visit.Leads[edge.Unicast].PoP != "gru" {
 		t.Errorf("the visitor's lot: %+v", visit)
 	}
 	broken = errors.New("no segment yet")
-	get("/table.json", 503, "no segment yet")
+	get("table.json", 503, "no segment yet")
+}
+
+// TestPlaces: an address is where the longest of its prefixes says.
+func TestPlaces(t *testing.T) {
+	w := world(t)
+	places := NewPlaces(w)
+	n := 0
+	for prefix, want := range w.All() {
+		if n++; n%997 != 0 { // of some hundred thousand
+			continue
+		}
+		longest := places.Lookup(prefix.Addr())
+		if longest == (edge.Place{}) || prefix.Bits() == places.bits[0] && longest != want {
+			t.Fatalf("%v is in %+v, want %+v", prefix, longest, want)
+		}
+	}
+	if n < 997 {
+		t.Fatalf("only %d prefixes", n)
+	}
+	if got := places.Lookup(netip.MustParseAddr("127.0.0.1")); got != (edge.Place{}) {
+		t.Errorf("nobody's address is in %+v", got)
+	}
+}
+
+// TestLoads: a drained PoP's users go to others, a shed one's in part, and
+// nobody is lost.
+func TestLoads(t *testing.T) {
+	w := world(t)
+	sum := func(loads map[edge.PoPID]float64) (all float64) {
+		for _, l := range loads {
+			all += l
+		}
+		return all
+	}
+	before := w.Loads(nil)
+	for i := range w.Fleet.PoPs {
+		if p := &w.Fleet.PoPs[i]; !(before[p.ID] > 0) || before[p.ID] > p.Capacity {
+			t.Errorf("%s has %.0f requests/s of %.0f", p.ID, before[p.ID], p.Capacity)
+		}
+	}
+	after := w.Loads(map[edge.PoPID]float64{"gru": 1, "lax": 0.25})
+	if after["gru"] != 0 {
+		t.Errorf("a drained PoP has %v requests/s", after["gru"])
+	}
+	if got, want := after["lax"], 0.75*before["lax"]; math.Abs(got-want) > 1e-6*want {
+		t.Errorf("a PoP that sheds a quarter has %v requests/s, want %v", got, want)
+	}
+	if got, want := sum(after), sum(before); math.Abs(got-want) > 1e-6*want {
+		t.Errorf("%v requests/s in all, %v before", got, want)
+	}
+	if after["mia"] <= before["mia"] {
+		t.Errorf("nobody went from gru to mia: %v requests/s before, %v after", before["mia"], after["mia"])
+	}
 }

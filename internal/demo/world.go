@@ -27,6 +27,7 @@ type World struct {
 	Topology *topology.Topology
 	People   *people.Population
 	Outcome  *sim.Outcome
+	Sim      *sim.World // what Outcome is of
 }
 
 // Internet returns the demo's Internet, which is always the same one.
@@ -58,6 +59,7 @@ func newWorld(f *edge.Fleet, t *topology.Topology, o sim.Options) (*World, error
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
+	w.Sim = world
 	if w.Outcome, err = world.Evaluate(); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}

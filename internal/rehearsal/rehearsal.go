@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,6 +68,7 @@ type Harm struct {
 
 // Result is how it went.
 type Result struct {
+	API    http.Handler // the runner's, of what was done, for those who are identified (tokens.As)
 	Chart  *runner.Chart
 	Status *runner.Status
 	Looks  int
@@ -103,7 +105,7 @@ func Run(ctx context.Context, cfg Config, told func(ramp.Decision)) (*Result, er
 	if err := r.Start(cfg.Plan, "rehearsal", "to see how it would go"); err != nil {
 		return nil, err
 	}
-	result, last := &Result{}, map[string]ramp.Action{}
+	result, last := &Result{API: r.API()}, map[string]ramp.Action{}
 	for end := cfg.From.Time().Add(time.Duration(cfg.Days) * 24 * time.Hour); now.Before(end); {
 		now = now.Add(cfg.Every)
 		before := len(book.looks)
