@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,8 +16,6 @@ import (
 	dashboard "catchment/internal/dash"
 	"catchment/internal/edge"
 	"catchment/internal/node"
-	"catchment/internal/report"
-	"catchment/internal/resetlog"
 	"catchment/internal/sim"
 	"catchment/internal/sim/people"
 	"catchment/internal/sim/topology"
@@ -125,58 +120,4 @@ func (s *simulator) WhatIf(vip edge.VIPID, edits []sim.Edit, rate float64) (*sim
 	world := s.world
 	s.mu.Unlock()
 	return world.WhatIf(vip, edits, rate)
-}
-
-// dashStability is what PoPs saw of connections that were torn away.
-type dashStability struct{ data string }
-
-// resetsOnDash is how many rows the dashboard shows.
-const resetsOnDash = 200
-
-// Stability implements dash.Stability.
-func (s dashStability) Stability(ctx context.Context, since, until time.Time) (*dashboard.StabilityFigures, error) {
-	by := []analysis.Key{analysis.ByVIP, analysis.ByFrom, analysis.ByTo, analysis.ByCountry, analysis.ByASN}
-	all := analysis.NewResets(by)
-	byDay := map[edge.Day]*analysis.Resets{}
-	for x, err := range resetlog.Read(s.data, since, until) {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return nil, err
-		}
-		all.Add(x)
-		d := edge.DayOf(x.Received)
-		if byDay[d] == nil {
-			byDay[d] = analysis.NewResets(nil)
-		}
-		byDay[d].Add(x)
-	}
-	t := all.Totals()
-	if len(t.Methods) == 0 && t.From.IsZero() {
-		return nil, nil
-	}
-	now := time.Now()
-	if until.After(now) {
-		until = now
-	}
-	if since.Before(t.From) {
-		since = t.From
-	}
-	rows := all.Rows(max(until.Sub(since).Hours(), 1.0/60))
-	var out bytes.Buffer
-	about := report.AboutResets{Totals: t, Networks: all.Networks()}
-	if err := report.Resets(&out, report.JSON, by, rows[:min(len(rows), resetsOnDash)], about); err != nil {
-		return nil, err
-	}
-	f := &dashboard.StabilityFigures{Resets: json.RawMessage(bytes.TrimSpace(out.Bytes()))}
-	for _, d := range slices.Sorted(maps.Keys(byDay)) {
-		watched := min((d + 1).Time().Sub(d.Time()), now.Sub(d.Time())).Hours()
-		x := dashboard.StabilityDay{Day: d.String(), PerHour: new(float64)}
-		for _, row := range byDay[d].Rows(max(watched, 1.0/60)) {
-			*x.PerHour += row.PerHour
-		}
-		f.Days = append(f.Days, x)
-	}
-	return f, nil
 }

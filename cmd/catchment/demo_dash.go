@@ -84,7 +84,7 @@ func newDemoBoard(dir string, w *demo.World, v *demo.Visitor, traffic *demoTraff
 	figures, pages, err := dashService(dashboard.Config{
 		Beacons: dashBeacons{dir, engine}, Fleet: fleetNow(b.plane, w.Fleet), Places: b.places, Control: api, Tokens: known,
 		Simulator: w.Sim, About: dashboard.SimulatorAbout{Rate: demo.Rate, Report: report.SimAbout{Seed: demo.Seed, Seeds: 1, Rate: demo.Rate, Sources: w.Topology.Sources, Warnings: w.Sim.Warnings}},
-		Stability: dashStability{dir}, Docs: docs.Files, Example: v.Prefix().Addr(), Login: b.login, Every: 10 * time.Second,
+		Stability: &dashStability{data: dir}, Docs: docs.Files, Example: v.Prefix().Addr(), Login: b.login, Every: 10 * time.Second,
 	}, engine, log, reg)
 	if err != nil {
 		return nil, errors.Join(err, evidence.Close())

@@ -134,6 +134,12 @@ func (f *stabilityFlags) resets() (func([]analysis.Label) (uint64, uint64), erro
 		}
 		r.Add(x)
 	}
+	return resetsOf(r), nil
+}
+
+// resetsOf returns what there were of a group: how many, and how many of them
+// confirmed. Families are not told apart.
+func resetsOf(r *analysis.Resets) func([]analysis.Label) (uint64, uint64) {
 	name := func(group []analysis.Label) string {
 		var all []string
 		for _, l := range group {
@@ -150,7 +156,7 @@ func (f *stabilityFlags) resets() (func([]analysis.Label) (uint64, uint64), erro
 	return func(group []analysis.Label) (uint64, uint64) {
 		n := known[name(group)]
 		return n[0], n[1]
-	}, nil
+	}
 }
 
 func runReportFlips(io stdio, args []string) error {

@@ -71,7 +71,7 @@ func serveDash(f *dashFlags, data string, world *edge.Fleet, places *geo.DB, kno
 	}
 	cfg := dashboard.Config{
 		Beacons: dashBeacons{data, engine}, Fleet: fleetNow(plane, world), Places: places, Control: api, Tokens: known,
-		Stability: dashStability{data}, Docs: docs.Files,
+		Stability: &dashStability{data: data}, Docs: docs.Files,
 		TrustedProxies: proxies, UserHeader: f.userHeader, Operators: f.operators, Memory: f.memory,
 	}
 	if f.topology != "" {

@@ -212,6 +212,21 @@ func unmade(d *edge.Download) bool {
 	return false
 }
 
+// watched reports whether a download had a connection whose fate says
+// something of the network.
+func watched(d *edge.Download) bool {
+	return !unmade(d) && d.Outcome != edge.DownloadBusy && d.Outcome != edge.DownloadTLS && d.Outcome != edge.DownloadWrong
+}
+
+// Watched returns for how many minutes the connection of a slow download was
+// watched, and whether it broke, as the report counts them.
+func Watched(d *edge.Download) (minutes float64, broken bool) {
+	if !watched(d) {
+		return 0, false
+	}
+	return d.Duration / 60e3, broke(d)
+}
+
 func (c *connections) add(d *edge.Download, t *StabilityTotals) {
 	if d.Lagged && (d.Outcome == edge.DownloadStall || d.Outcome == edge.DownloadTimeout) {
 		t.Lagged++
@@ -255,9 +270,8 @@ func (c *connections) add(d *edge.Download, t *StabilityTotals) {
 		c.outcomes[d.Outcome]++
 		if unmade(d) {
 			c.unmade++
-			return
 		}
-		if d.Outcome == edge.DownloadBusy || d.Outcome == edge.DownloadTLS || d.Outcome == edge.DownloadWrong {
+		if !watched(d) {
 			return
 		}
 		c.downloads++

@@ -175,12 +175,20 @@ func (d *Dash) warm(ctx context.Context) {
 	d.metrics.warmed.Add(float64(n))
 }
 
-// askUsual asks what pages ask when they are opened, so that it is there.
+// askUsual asks what pages ask when they are opened and what their buttons lead
+// to, the likely first, so that it is there.
 func (d *Dash) askUsual(ctx context.Context) {
-	for _, path := range []string{
-		"overview", "compare?days=7&by=country", "compare?days=7&by=continent", "compare?days=7&by=country,subdivision", "compare?days=7&by=asn",
-		"offenders?days=7", "catchments?days=7&scheme=global", "compare?days=30&by=country", "compare?days=14&by=country", "compare?days=1&by=country",
-	} {
+	paths := []string{"overview"}
+	for _, days := range []string{"7", "1", "14", "30"} {
+		for _, by := range []string{"country", "continent", "country,subdivision", "asn"} {
+			paths = append(paths, "compare?by="+by+"&days="+days)
+		}
+		paths = append(paths, "offenders?days="+days, "stability?days="+days)
+		for _, scheme := range edge.Schemes {
+			paths = append(paths, "catchments?days="+days+"&scheme="+string(scheme))
+		}
+	}
+	for _, path := range paths {
 		name, rest, _ := strings.Cut(path, "?")
 		values, err := url.ParseQuery(rest)
 		if err != nil || ctx.Err() != nil {

@@ -34,8 +34,9 @@ type shaky struct{}
 func (shaky) Stability(context.Context, time.Time, time.Time) (*StabilityFigures, error) {
 	x := 0.01
 	return &StabilityFigures{
-		Downloads: []DownloadShare{{Scheme: "global", Downloads: 100, Failed: 1, Share: &x, Low: &x, High: &x}, {Scheme: "regional"}},
-		Resets:    json.RawMessage(`[{"group":{"vip":"global"},"resets":1,"per_hour":0.1}]`),
-		Days:      []StabilityDay{{Day: "2026-11-14", PerHour: &x}},
+		Answers:  []StabilityAnswer{{"global", "Is TCP over global as stable as over unicast? Yes, for 1 group."}},
+		Networks: json.RawMessage(`[{"group":{"vip":"global","country":"US","asn":64496},"as_name":"Example","verdict":"stable","pattern":"","course":"","vip":{"downloads":9,"broken":0,"rate":{"per_minute":0,"low":0,"high":0.1}},"unicast":{"downloads":9,"broken":0,"rate":{"per_minute":null,"low":null,"high":null}},"excess":{"per_minute":null,"low":null,"high":null}}]`),
+		Resets:   json.RawMessage(`[{"group":{"vip":"global"},"resets":1,"per_hour":0.1}]`),
+		Days:     []StabilityDay{{Day: "2026-11-14", PerHour: &x}, {Day: "2026-11-15", VIPs: &x}},
 	}, nil
 }

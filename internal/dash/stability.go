@@ -17,29 +17,27 @@ type Stability interface {
 	Stability(ctx context.Context, since, until time.Time) (*StabilityFigures, error)
 }
 
-// StabilityFigures are those of a stretch of time. Shares are 0 to 1.
+// StabilityFigures are those of a stretch of time.
 type StabilityFigures struct {
-	Downloads []DownloadShare
-	Resets    json.RawMessage // rows of `catchment report resets --format json`; nil: none
-	Days      []StabilityDay  // ascending
+	Answers  []StabilityAnswer // one for each VIP that was downloaded over
+	Networks json.RawMessage   // rows of `catchment report stability --format json`; nil: none
+	Resets   json.RawMessage   // rows of `catchment report resets --format json`; nil: none
+	Days     []StabilityDay    // ascending
 }
 
-// DownloadShare is how many slow downloads over a scheme's VIPs failed.
-type DownloadShare struct {
-	Scheme    string   `json:"scheme"`
-	Country   string   `json:"country,omitempty"`
-	Downloads uint64   `json:"downloads"`
-	Failed    uint64   `json:"failed"`
-	Share     *float64 `json:"share"`
-	Low       *float64 `json:"low"`
-	High      *float64 `json:"high"`
+// StabilityAnswer says in words whether TCP over a VIP is as stable as over
+// unicast, for whom not, and how sure that is.
+type StabilityAnswer struct {
+	VIP  edge.VIPID `json:"vip"`
+	Text string     `json:"text"`
 }
 
-// StabilityDay is one UTC day.
+// StabilityDay is one UTC day; nil is not measured.
 type StabilityDay struct {
 	Day     string   `json:"day"`
-	PerHour *float64 `json:"per_hour"`         // resets
-	Failed  *float64 `json:"failed,omitempty"` // share of downloads
+	PerHour *float64 `json:"per_hour"` // resets
+	VIPs    *float64 `json:"vips"`     // downloads over VIPs that broke in 1,000 minutes of connection
+	Unicast *float64 `json:"unicast"`  // and over PoPs' own addresses
 }
 
 type stabilityLine struct {
@@ -49,9 +47,10 @@ type stabilityLine struct {
 }
 
 type stabilityAnswer struct {
-	Downloads []DownloadShare `json:"downloads"`
-	Resets    json.RawMessage `json:"resets"`
-	Days      []StabilityDay  `json:"days"`
+	Answers  []StabilityAnswer `json:"answers"`
+	Networks json.RawMessage   `json:"networks"`
+	Resets   json.RawMessage   `json:"resets"`
+	Days     []StabilityDay    `json:"days"`
 }
 
 const notMeasured = "Nothing measures stability yet: run `catchment synth` on a few machines, and let PoPs that follow this control node watch for resets (see Docs, Resets)."
@@ -65,15 +64,19 @@ func (d *Dash) askStability(_ *http.Request, q *query) *question {
 			if err != nil {
 				return nil, unreadable(err)
 			}
-			out := stabilityAnswer{Downloads: []DownloadShare{}, Resets: json.RawMessage("[]"), Days: []StabilityDay{}}
+			no := json.RawMessage("[]")
+			out := stabilityAnswer{Answers: []StabilityAnswer{}, Networks: no, Resets: no, Days: []StabilityDay{}}
 			s := standing{state: none, hint: notMeasured}
 			if x != nil {
 				s = standing{state: ok}
-				out.Downloads, out.Days = append(out.Downloads, x.Downloads...), append(out.Days, x.Days...)
+				out.Answers, out.Days = append(out.Answers, x.Answers...), append(out.Days, x.Days...)
+				if x.Networks != nil {
+					out.Networks = x.Networks
+				}
 				if x.Resets != nil {
 					out.Resets = x.Resets
 				}
-				if len(out.Downloads) == 0 && len(out.Days) == 0 && string(out.Resets) == "[]" {
+				if len(out.Answers) == 0 && len(out.Days) == 0 && string(out.Resets) == "[]" {
 					s = standing{state: nothing, hint: "Nothing was recorded in these days."}
 				}
 			}

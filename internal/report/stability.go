@@ -32,7 +32,7 @@ type AboutStability struct {
 func Stability(w io.Writer, f Format, by []analysis.Key, r analysis.StabilityReport, about AboutStability) error {
 	if f == Table || f == Markdown {
 		for i := range r.Summary {
-			line := clean(about.answer(by, &r.Summary[i], r.Rows))
+			line := clean(about.Answer(by, &r.Summary[i], r.Rows))
 			if f == Markdown {
 				line = markdownText(line)
 			}
@@ -69,9 +69,9 @@ func Stability(w io.Writer, f Format, by []analysis.Key, r analysis.StabilityRep
 	return d.write(w, f)
 }
 
-// answer is one line: is TCP over this VIP as stable as over unicast, for whom
+// Answer is one line: is TCP over this VIP as stable as over unicast, for whom
 // not, and how sure are we?
-func (a *AboutStability) answer(by []analysis.Key, v *analysis.StabilitySummary, rows []analysis.StabilityRow) string {
+func (a *AboutStability) Answer(by []analysis.Key, v *analysis.StabilitySummary, rows []analysis.StabilityRow) string {
 	judged := v.Groups - v.Verdicts[analysis.TooFewHours]
 	var names []string
 	for i := range rows {

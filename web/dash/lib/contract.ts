@@ -115,7 +115,7 @@ export interface Overview extends Standing {
   views_before?: number | null;
   schemes: Record<string, SchemeOverview>;
   places: PlaceLost[];
-  stability?: { hint?: string; days?: { day: string; per_hour: number | null }[] };
+  stability?: { hint?: string; days?: StabilityDay[] };
 }
 
 export interface CatchmentPlace {
@@ -195,10 +195,41 @@ export interface ResetRow {
   prefixes?: number;
 }
 
+export interface StabilityDay {
+  day: string;
+  per_hour: number | null;
+  vips: number | null; // broken in 1,000 minutes of connection
+  unicast: number | null;
+}
+
+export interface Rate {
+  per_minute: number | null;
+  low: number | null;
+  high: number | null;
+}
+
+export interface Survival {
+  downloads: number;
+  broken: number;
+  rate: Rate;
+}
+
+export interface StabilityRow {
+  group: { vip?: string; country?: string; asn?: number };
+  as_name?: string;
+  verdict: string;
+  pattern: string;
+  course: string;
+  vip: Survival;
+  unicast: Survival;
+  excess: Rate;
+}
+
 export interface Stability extends Standing {
-  downloads?: { scheme: string; country?: string; downloads: number; failed: number; share: number | null; low?: number | null; high?: number | null }[];
+  answers: { vip: string; text: string }[];
+  networks: StabilityRow[];
   resets: ResetRow[];
-  days?: { day: string; per_hour: number | null; failed?: number | null }[];
+  days: StabilityDay[];
 }
 
 export interface Announcement {

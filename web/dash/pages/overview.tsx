@@ -187,6 +187,23 @@ function PoPs({ pops }: { pops: PoPState[] }) {
 }
 
 function StabilityLine({ of: s }: { of?: Answer["stability"] }) {
-  if (!s || !s.days?.length) return <p class="nothing">{s?.hint ?? "Nothing measures stability yet: run catchment synth, or the reset watcher of PoPs."}</p>;
-  return <TimeChart label="Resets per hour by day" times={s.days.map((d) => Date.parse(d.day) / 1000)} series={[{ name: "Resets per hour", color: "accent", values: s.days.map((d) => d.per_hour) }]} format={(x) => (x == null ? "–" : short(x))} height={180} />;
+  const days = s?.days ?? [];
+  if (!days.length) return <p class="nothing">{s?.hint ?? "Nothing measures stability yet: run catchment synth, or the reset watcher of PoPs."}</p>;
+  const downloads = days.some((x) => x.vips != null);
+  return (
+    <TimeChart
+      label={downloads ? "Broken downloads in 1,000 minutes of connection by day" : "Resets per hour by day"}
+      times={days.map((x) => Date.parse(x.day) / 1000)}
+      series={
+        downloads
+          ? [
+              { name: "Broken in 1,000 min over VIPs", color: "global", values: days.map((x) => x.vips) },
+              { name: "over unicast", color: "unicast", dash: [8, 4], values: days.map((x) => x.unicast) },
+            ]
+          : [{ name: "Resets per hour", color: "accent", values: days.map((x) => x.per_hour) }]
+      }
+      format={(x) => (x == null ? "–" : x.toPrecision(2))}
+      height={180}
+    />
+  );
 }

@@ -1,11 +1,9 @@
 import { useAPI } from "../lib/api";
-import type { Stability as Answer } from "../lib/contract";
+import type { Rate, Stability as Answer, StabilityDay } from "../lib/contract";
 import { count, country, network, percent, short } from "../lib/format";
 import { href, usePlace } from "../lib/place";
-import { schemeName } from "../lib/scheme";
-import { IntervalBar } from "../ui/bars";
 import { TimeChart } from "../ui/chart";
-import { Head, Panel } from "../ui/panel";
+import { Badge, Head, Panel } from "../ui/panel";
 import { Fresh, Period, periodOf } from "../ui/period";
 import { Show } from "../ui/standing";
 import { Table } from "../ui/table";
@@ -20,25 +18,31 @@ export function Stability() {
       <div class="panel controls">
         <Period />
       </div>
-      <Show of={answer} empty={(d) => !d.resets.length && !d.downloads?.length}>
+      <Show of={answer} empty={(d) => !d.resets.length && !d.answers.length && !d.days.length}>
         {(d) => (
           <>
-            {!!d.days?.length && (
-              <Panel title="Over time">
-                <TimeChart label="Resets per hour by day" times={d.days.map((x) => Date.parse(x.day) / 1000)} series={[{ name: "Resets per hour", color: "accent", values: d.days.map((x) => x.per_hour) }]} format={(x) => (x == null ? "–" : short(x))} />
+            {d.answers.length > 0 && (
+              <Panel title="Is TCP over anycast as stable as over unicast?">
+                {d.answers.map((a) => <p key={a.vip}>{a.text}</p>)}
               </Panel>
             )}
-            <Panel title="Slow downloads" note="Downloads of more than a minute, round the clock; failed ones with 95 % intervals.">
+            <StabilityCharts days={d.days} />
+            <Panel title="Slow downloads" note="Downloads of more than a minute, round the clock, over the VIP and as the control over PoPs’ own addresses. Rates are of connections that broke in 1,000 minutes, with 95 % intervals.">
               <Table
-                caption="Slow downloads by scheme"
-                rows={d.downloads ?? []}
-                id={(x) => x.scheme + x.country}
+                caption="Slow downloads by VIP and network"
+                rows={d.networks}
+                id={(x) => JSON.stringify(x.group)}
                 empty={<>No agent downloads yet: <a href="/docs/synth">run one</a>.</>}
                 columns={[
-                  { key: "scheme", title: "Scheme", value: (x) => x.scheme, cell: (x) => schemeName[x.scheme] ?? x.scheme },
-                  { key: "country", title: "From", value: (x) => x.country, cell: (x) => (x.country ? country(x.country) : "all") },
-                  { key: "n", title: "Downloads", num: true, value: (x) => x.downloads, cell: (x) => count(x.downloads) },
-                  { key: "failed", title: "Failed", num: true, value: (x) => x.share, cell: (x) => <IntervalBar value={x.share} low={x.low} high={x.high} to={0.1} /> },
+                  { key: "who", title: "Network", value: (x) => x.group.asn, cell: (x) => network(x.group.asn, x.as_name) },
+                  { key: "country", title: "Country", value: (x) => x.group.country, cell: (x) => (x.group.country ? country(x.group.country) : "–") },
+                  { key: "vip", title: "VIP", value: (x) => x.group.vip, cell: (x) => x.group.vip ?? "–" },
+                  { key: "verdict", title: "Verdict", value: (x) => x.verdict, cell: (x) => <Badge tone={tones[x.verdict] ?? "quiet"}>{x.verdict}</Badge> },
+                  { key: "like", title: "Looks like", minor: true, cell: (x) => [x.pattern, x.course].filter(Boolean).join(", ") || "–" },
+                  { key: "n", title: "Downloads", num: true, value: (x) => x.vip.downloads, cell: (x) => <span title={`${count(x.vip.downloads)} over the VIP, ${count(x.unicast.downloads)} over unicast`}>{short(x.vip.downloads)}</span> },
+                  { key: "broken", title: "Broken", num: true, value: (x) => x.vip.broken, cell: (x) => count(x.vip.broken) },
+                  { key: "rate", title: "Over the VIP", num: true, value: (x) => x.vip.rate.per_minute, cell: (x) => rate(x.vip.rate) },
+                  { key: "control", title: "Over unicast", num: true, value: (x) => x.unicast.rate.per_minute, cell: (x) => rate(x.unicast.rate) },
                 ]}
               />
             </Panel>
@@ -63,6 +67,41 @@ export function Stability() {
           </>
         )}
       </Show>
+    </>
+  );
+}
+
+const tones: Record<string, "good" | "bad" | "warn" | "quiet"> = { stable: "good", unstable: "bad", "unicast too": "warn" };
+
+const thousand = (x: number) => (1000 * x).toPrecision(2);
+const rate = (r: Rate) => (r.per_minute == null ? "–" : <span class="nowrap" title={r.low == null || r.high == null ? "" : `95 % interval ${thousand(r.low)} to ${thousand(r.high)}`}>{thousand(r.per_minute)}{r.low != null && r.high != null && <small> ({thousand(r.low)}–{thousand(r.high)})</small>}</span>);
+
+const figure = (x: number | null | undefined) => (x == null ? "–" : x.toPrecision(2));
+
+/** What broke and what was reset, by UTC day: what of it was measured. */
+export function StabilityCharts({ days, height = 200 }: { days: StabilityDay[]; height?: number }) {
+  const times = days.map((x) => Date.parse(x.day) / 1000);
+  return (
+    <>
+      {days.some((x) => x.vips != null || x.unicast != null) && (
+        <Panel title="Broken downloads" note="In 1,000 minutes of connection, by UTC day.">
+          <TimeChart
+            label="Broken downloads in 1,000 minutes of connection by day, over VIPs and over unicast"
+            times={times}
+            series={[
+              { name: "Over VIPs", color: "global", values: days.map((x) => x.vips) },
+              { name: "Over unicast", color: "unicast", dash: [8, 4], values: days.map((x) => x.unicast) },
+            ]}
+            format={figure}
+            height={height}
+          />
+        </Panel>
+      )}
+      {days.some((x) => x.per_hour != null) && (
+        <Panel title="Resets" note="Connections of another PoP that were reset, an hour, by UTC day.">
+          <TimeChart label="Resets per hour by day" times={times} series={[{ name: "Resets per hour", color: "accent", values: days.map((x) => x.per_hour) }]} format={(x) => (x == null ? "–" : short(x))} height={height} />
+        </Panel>
+      )}
     </>
   );
 }

@@ -23,7 +23,7 @@ function merged(schema) {
 }
 
 const named = { Moves: "Changes" };
-const own = new Set(["PoPState", "Announcement", "Share", "Difference", "Stretch", "PlaceLost", "CatchmentPlace", "ResetRow"]); // parts of others, or the pages' own
+const own = new Set(["PoPState", "Announcement", "Share", "Difference", "Stretch", "PlaceLost", "CatchmentPlace", "ResetRow", "StabilityRow"]); // parts of others, or the pages' own
 
 describe("what pages read", () => {
   for (const [, name, body] of source.matchAll(/export interface (\w+)[^{]*\{\n([\s\S]*?)\n\}/g)) {
