@@ -36,17 +36,18 @@ func (w *world) report(t *testing.T, args ...string) []byte {
 // Agents in six networks, a control node and PoPs, all of them the program
 // itself. Something else happens to each network, and the report tells what:
 // its way to the VIP is cut, or moves; its packets are balanced over two PoPs,
-// every other or one of ten; large packets vanish; or nothing. Another VIP's
+// every other, one of ten or one of a hundred; large packets vanish; or nothing. Another VIP's
 // PoP crashes.
 func TestReport(t *testing.T) {
-	const cut, moves, alternate, tenth, small, well = 0, 1, 2, 3, 4, 5
-	w, begin := newWorld(t, 6), time.Now()
+	const cut, moves, alternate, tenth, small, well, hundredth, networks = 0, 1, 2, 3, 4, 5, 6, 7
+	w, begin := newWorld(t, networks), time.Now()
 	from := func(i int) string { return "ip saddr " + agentAddr(i) + " ip daddr " + global + " " }
 	w.filter(t, from(alternate)+"meta mark set numgen inc mod 2 offset 1")
 	w.filter(t, from(tenth)+"numgen random mod 10 < 1 meta mark set 2")
+	w.filter(t, from(hundredth)+"numgen random mod 100 < 1 meta mark set 2")
 	w.filter(t, "ip saddr "+global+" ip daddr "+agentAddr(small)+" ip length > 1000 drop")
-	for i := range 6 {
-		w.agent(t, i)
+	for i := range networks {
+		w.agent(t, i, 8, "2s")
 	}
 	// All are under way before anything happens.
 	within(t, 20*time.Second, func() string {
@@ -73,7 +74,7 @@ func TestReport(t *testing.T) {
 
 	want := map[string]string{
 		"global AS64496": "path cut", "global AS64497": "route moved", "global AS64498": "packets balanced", "global AS64499": "packets balanced",
-		"global AS64500": "mtu black hole", "global AS64501": "", "second AS64501": "pop",
+		"global AS64500": "mtu black hole", "global AS64501": "", "second AS64501": "pop", "global AS64502": "packets balanced",
 	}
 	var rows []verdict
 	within(t, 30*time.Second, func() string {
@@ -106,7 +107,7 @@ func TestReport(t *testing.T) {
 	}
 	t.Logf("figures: all told apart after %.1f s", time.Since(begin).Seconds())
 	flips := string(w.report(t, "flips", "--data", w.path("data"), "--by", "asn", "--format", "csv"))
-	for i := range 6 {
+	for i := range networks {
 		if has := strings.Contains(flips, fmt.Sprintf("\nglobal,%d,", 64496+i)); has && (i == cut || i == small || i == well) || !has && i == moves {
 			t.Errorf("AS%d sees several PoPs: %v\n%s", 64496+i, has, flips)
 		}

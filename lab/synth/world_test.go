@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -171,7 +172,7 @@ func newWorld(t *testing.T, networks int) *world {
 	tokens, places := "", "prefix,continent,country,subdivision,city,asn,as_name,lat,lon\n"
 	for i := range networks {
 		tokens += fmt.Sprintf("synth n%d %s\n", i, token(i))
-		places += fmt.Sprintf("203.0.113.%d/28,NA,US,,,%d,Example %d,,\n", 16*i, 64496+i, i)
+		places += fmt.Sprintf("100.64.%d.0/28,NA,US,,,%d,Example %d,,\n", i, 64496+i, i)
 		w.write(t, fmt.Sprintf("token%d", i), token(i))
 	}
 	w.write(t, "tokens", tokens)
@@ -192,15 +193,17 @@ func newWorld(t *testing.T, networks int) *world {
 	return w
 }
 
-func agentAddr(i int) string { return fmt.Sprintf("203.0.113.%d", 16*i+2) }
+// agentAddr is in a /24 of its own, as PoPs limit the downloads of one.
+func agentAddr(i int) string { return fmt.Sprintf("100.64.%d.2", i) }
 
-// agent runs an agent in the network of that number.
-func (w *world) agent(t *testing.T, i int) {
+// agent runs an agent in the network of that number: so many downloads of a
+// length at a time.
+func (w *world) agent(t *testing.T, i, concurrent int, length string) {
 	t.Helper()
-	ns := w.link(t, fmt.Sprintf("n%d", i), fmt.Sprintf("203.0.113.%d/28", 16*i+1), agentAddr(i)+"/28")
+	ns := w.link(t, fmt.Sprintf("n%d", i), fmt.Sprintf("100.64.%d.1/28", i), agentAddr(i)+"/28")
 	w.start(t, ns, fmt.Sprintf("agent %d", i), "synth", "--follow", "https://"+control+":9443", "--ca", w.path("cert.pem"), "--token-file", w.path(fmt.Sprintf("token%d", i)),
 		"--data", w.path(fmt.Sprintf("spool%d", i)), "--admin", "127.0.0.1:0", "--agent", fmt.Sprintf("n%d", i), "--protocols", "http", "--families", "4",
-		"--length", "2s", "--ladder", "2s", "--pause", "10ms", "--concurrent", "8", "--stall", "2s", "--timeout", "2s")
+		"--length", length, "--ladder", length, "--pause", "10ms", "--concurrent", strconv.Itoa(concurrent), "--stall", "2s", "--timeout", "2s")
 }
 
 // filter has the router look at packets from, or to, an agent.

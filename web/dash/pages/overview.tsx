@@ -17,6 +17,9 @@ import { Table } from "../ui/table";
 import { open, type Status } from "./ramp-types";
 import { RampTable } from "./ramps";
 
+/** Whether there are no figures at all. */
+const without = (d: Answer) => !d.views && !d.places.length;
+
 /** What an operator keeps on the second screen. */
 export function Overview({ pops }: { pops: PoPState[] }) {
   const answer = useAPI<Answer>("/api/v1/overview");
@@ -24,10 +27,21 @@ export function Overview({ pops }: { pops: PoPState[] }) {
   const { query } = usePlace();
   const scheme = query.get("scheme") ?? "unicast";
   const extent = query.get("map") == "US" ? "US" : "world";
+  // What is done does not wait for what is measured: these are here in any case.
+  const openRamps = (
+    <Panel title="Open ramps" tools={<a href="/ramps">Ramps</a>}>
+      <Show of={ramps} tall={false}>{(all) => <RampTable ramps={all.filter(open)} />}</Show>
+    </Panel>
+  );
+  const allPoPs = (
+    <Panel title="PoPs" className="s5" tools={<a href="/pops">All about them</a>}>
+      <PoPs pops={pops} />
+    </Panel>
+  );
   return (
     <>
       <Head title="Overview" lead="Where users are, where they should be, and what is under way." tools={<Fresh of={answer.data} />} />
-      <Show of={answer} empty={(d) => !d.views && !d.places.length}>
+      <Show of={answer} empty={without}>
         {(d) => (
           <>
             <Figures>
@@ -57,20 +71,22 @@ export function Overview({ pops }: { pops: PoPState[] }) {
                 <Panel title="The last days" note="Share of page views at an optimal PoP, by UTC day, with 95 % intervals.">
                   <Days schemes={d.schemes} />
                 </Panel>
-                <Panel title="Open ramps" tools={<a href="/ramps">Ramps</a>}>
-                  <Show of={ramps} tall={false}>{(all) => <RampTable ramps={all.filter(open)} />}</Show>
-                </Panel>
+                {openRamps}
                 <Panel title="Stability" tools={<a href="/stability">More</a>}>
                   <StabilityLine of={d.stability} />
                 </Panel>
               </div>
-              <Panel title="PoPs" className="s5" tools={<a href="/pops">All about them</a>}>
-                <PoPs pops={pops} />
-              </Panel>
+              {allPoPs}
             </div>
           </>
         )}
       </Show>
+      {(answer.error || answer.data && without(answer.data)) && (
+        <div class="grid">
+          <div class="column s7">{openRamps}</div>
+          {allPoPs}
+        </div>
+      )}
     </>
   );
 }

@@ -73,7 +73,9 @@ export async function troubles(w) {
 
   await answer("**/api/v1/overview*", (r) => r.fulfill(json(200, { state: "empty", hint: "Put rum.js into a page.", views: 0, schemes: {}, places: [] })), async () => {
     await w.open("/");
-    w.expect("an empty store is told of, and what to do", (await main()).includes("Put rum.js into a page."));
+    const text = await main();
+    w.expect("an empty store is told of, and what to do", text.includes("Put rum.js into a page."));
+    w.expect("PoPs are there all the same", text.includes("gru"));
   });
   await login(w, answer);
   w.expected = null;
