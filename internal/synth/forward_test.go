@@ -1,10 +1,13 @@
 package synth
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,4 +123,109 @@ func TestRefusedBatch(t *testing.T) {
 			t.Errorf("%v refused", n)
 		}
 	})
+}
+
+// TestHour: the collector is away for an hour, in which the agent goes on and is
+// started anew once. Nothing is lost, nothing comes out of order, the disk has
+// what the hour brought and memory nothing of it; then the agent catches up.
+func TestHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			perSecond = 2 // 20 slow downloads at a time, with their looks, bring less
+			record    = 500
+			all       = 80 * 60 * perSecond
+		)
+		begin := time.Now()
+		c := &collector{answer: func([]json.RawMessage) error {
+			if x := time.Since(begin); x > 5*time.Minute && x < 65*time.Minute {
+				return errors.New("no route to host")
+			}
+			return nil
+		}}
+		cfg := spool.Config{Dir: t.TempDir()}
+		written, most := 0, int64(0)
+		// run is the agent from its start until a time.
+		run := func(until time.Duration) {
+			s, err := spool.Open(cfg, quiet, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := NewForwarder(s, c, quiet, prometheus.NewPedanticRegistry())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), until-time.Since(begin))
+			defer cancel()
+			go func() {
+				for ctx.Err() == nil && written < all {
+					r := fmt.Appendf(nil, `{"id":"%d","more":"`, written)
+					r = append(append(r, bytes.Repeat([]byte("x"), record-len(r)-2)...), `"}`...)
+					if err := s.Append(r); err != nil {
+						t.Error(err)
+					}
+					written++
+					sleep(ctx, time.Second/perSecond)
+				}
+			}()
+			if err := f.Run(ctx); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			most = max(most, diskUsed(t, cfg.Dir))
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		heap := heapUsed()
+		run(35 * time.Minute)
+		run(64 * time.Minute)
+		if grown := heapUsed() - heap; grown > 4<<20 {
+			t.Errorf("%d bytes of memory more after an hour of records", grown)
+		}
+		if hour := int64(59 * 60 * perSecond * record); most < hour || most > 2*hour {
+			t.Errorf("the spool had %d bytes on disk, %d were written in the hour", most, hour)
+		}
+		run(90 * time.Minute)
+		next := 0
+		for _, r := range c.got {
+			var x struct {
+				ID int `json:"id,string"`
+			}
+			if err := json.Unmarshal([]byte(r), &x); err != nil {
+				t.Fatal(err)
+			}
+			if x.ID > next { // a start ships again what had been shipped a moment before
+				t.Fatalf("record %d comes after %d", x.ID, next-1)
+			}
+			next = max(next, x.ID+1)
+		}
+		if next != all || written != all {
+			t.Errorf("%d of %d records arrived", next, written)
+		}
+		if again := len(c.got) - all; again > maxBatch {
+			t.Errorf("%d records came twice", again)
+		}
+		t.Logf("%d records, %d bytes on disk at most, %d calls of which an hour failed", all, most, len(c.calls))
+	})
+}
+
+func heapUsed() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func diskUsed(t *testing.T, dir string) (n int64) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
 }

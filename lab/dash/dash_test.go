@@ -21,19 +21,23 @@ import (
 // maxShot is what a screenshot in the repository may weigh, in bytes.
 const maxShot = 250_000
 
-// views is the history that the demo starts with: enough for verdicts by
-// country, and quick to make.
-const views = "300000"
+// The history that the demo starts with: enough for verdicts by country, and
+// quick to make; for screenshots what people get.
+const views, allViews = "300000", "5000000"
 
 func TestWalk(t *testing.T) {
 	requirements(t)
-	at := demo(t)
+	update := os.Getenv("GOLDEN") == "update"
+	n := views
+	if update {
+		n = allViews
+	}
+	at := demo(t, n)
 	args := []string{"../../web/test/dash/walk/main.mjs", at.base}
 	images, err := filepath.Abs("../../docs/images")
 	if err != nil {
 		t.Fatal(err)
 	}
-	update := os.Getenv("GOLDEN") == "update"
 	if update {
 		args = append(args, images)
 	}
@@ -119,7 +123,7 @@ var (
 )
 
 // demo starts a demo and returns where it is, once its history is there.
-func demo(t *testing.T) place {
+func demo(t *testing.T, views string) place {
 	t.Helper()
 	path, err := catchment()
 	if err != nil {
@@ -179,8 +183,8 @@ func demo(t *testing.T) place {
 			return at
 		}
 		t.Fatal("catchment demo ended, or did not say where it is")
-	case <-time.After(time.Minute):
-		t.Fatal("catchment demo has no dashboard after a minute")
+	case <-time.After(3 * time.Minute):
+		t.Fatal("catchment demo has no dashboard after three minutes")
 	}
 	return place{}
 }
