@@ -146,8 +146,8 @@ func runDemo(ctx context.Context, std stdio, args []string) error {
 		return err
 	}
 	at := "http://" + public.ListenAddr().String()
-	fmt.Fprintf(std.out, "Open  %s%s  (it logs you in, once; Ctrl-C ends the demo)\n", at, board.login.Path())
-	fmt.Fprintf(std.err, "Dashboard  %s/\nToken      %s\nMeasure your own browser: %s%s\n", at, board.token, at, demo.Path)
+	fmt.Fprintf(std.out, "Open  %s%s  (Ctrl-C ends the demo)\n", at, board.login.Path())
+	fmt.Fprintf(std.err, "The link logs you in once; after that, and for curl, there is the token %s\nYour own browser is measured under %s\n", board.token, demo.Path)
 	fmt.Fprintf(std.err, "The data is in %s; in another terminal, meanwhile:\n  %s report assignment --data %s --by country\n",
 		dir, os.Args[0], dir)
 	dns := names.Addrs()[0]

@@ -116,10 +116,9 @@ type place struct{ base, login, token string }
 
 // What the demo says, in the order in which it does.
 var (
-	link      = regexp.MustCompile(`^Open\s+(http://\S+)`)
-	dashboard = regexp.MustCompile(`^Dashboard\s+(http://\S+)/$`)
-	token     = regexp.MustCompile(`^Token\s+(\S+)$`)
-	stored    = regexp.MustCompile(`page views stored in`)
+	link   = regexp.MustCompile(`^Open\s+((http://[^/]+)/\S+)`)
+	token  = regexp.MustCompile(` there is the token (\S+)$`)
+	stored = regexp.MustCompile(`page views stored in`)
 )
 
 // demo starts a demo and returns where it is, once its history is there.
@@ -149,12 +148,13 @@ func demo(t *testing.T, views string) place {
 		for lines := bufio.NewScanner(pr); lines.Scan(); {
 			line := lines.Text()
 			log.WriteString(line + "\n")
-			for what, to := range map[*regexp.Regexp]*string{link: &at.login, dashboard: &at.base, token: &at.token} {
-				if m := what.FindStringSubmatch(line); m != nil {
-					*to = m[1]
-				}
+			if m := link.FindStringSubmatch(line); m != nil {
+				at.login, at.base = m[1], m[2]
 			}
-			if stored.MatchString(line) && at.base != "" && at.login != "" && at.token != "" {
+			if m := token.FindStringSubmatch(line); m != nil {
+				at.token = m[1]
+			}
+			if stored.MatchString(line) && at.login != "" && at.token != "" {
 				ready <- at
 			}
 		}

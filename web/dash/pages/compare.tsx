@@ -188,7 +188,7 @@ function Rows({ rows, by, filter, sort, query, margin }: { rows: Row[]; by: Leve
     })),
     {
       key: "penalty",
-      title: "Lost p50, p90",
+      title: "Lost",
       help: "ms lost against the best PoP under geo-DNS: median and 90th percentile of page views",
       num: true,
       minor: true,

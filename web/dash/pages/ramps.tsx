@@ -19,6 +19,7 @@ export function RampBadge({ ramp }: { ramp: Status }) {
   if (by("held")) return <Badge tone="warn">{by("held")} held</Badge>;
   if (by("done") == ramp.geographies.length) return <Badge tone="good">done</Badge>;
   if (by("running")) return <Badge tone="info">running</Badge>;
+  if (!by("pending")) return <Badge tone="warn">ended, {by("rolled_back")} rolled back</Badge>;
   return <Badge tone="quiet">waiting</Badge>;
 }
 
