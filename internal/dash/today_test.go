@@ -23,14 +23,17 @@ func TestToday(t *testing.T) {
 	got := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.Metric {
-			name := strings.TrimPrefix(f.GetName(), "catchment_today_")
+			name := []string{strings.TrimPrefix(f.GetName(), "catchment_today_")}
 			for _, l := range m.Label {
-				name += " " + l.GetValue()
+				name = append(name, l.GetValue())
 			}
-			got[name] = m.GetGauge().GetValue()
+			got[strings.Join(name, " ")] = m.GetGauge().GetValue()
 		}
 	}
-	type scheme struct{ Optimal, Low, High, Penalty_p90 float64 }
+	type scheme struct {
+		Optimal, Low, High float64
+		PenaltyP90         float64 `json:"penalty_p90"`
+	}
 	want := get[struct {
 		Views   float64
 		Schemes map[string]scheme
@@ -49,6 +52,6 @@ func TestToday(t *testing.T) {
 		near("optimal_ratio "+name, s.Optimal)
 		near("optimal_low_ratio "+name, s.Low)
 		near("optimal_high_ratio "+name, s.High)
-		near("penalty_p90_seconds "+name, s.Penalty_p90/1000)
+		near("penalty_p90_seconds "+name, s.PenaltyP90/1000)
 	}
 }
