@@ -194,7 +194,15 @@ func operate(t *testing.T) *operated {
 			t.Fatal(err)
 		}
 	}
-	return o
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) { // until both have told what they announce
+		_, text := ask(t, "GET", o.admin+"/api/v1/pops", operatorToken, "")
+		if strings.Count(text, `"announced":true,"counts":false,"healthy":true`) == 2 {
+			return o
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the PoPs do not announce:\n%s", text)
+		}
+	}
 }
 
 func (o *operated) client(token string) *follow.Client {

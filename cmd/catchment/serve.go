@@ -158,7 +158,7 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 	if *measured > 0 {
 		services = append(services, node.Named{Name: "measurements", Service: measureFleet(*data, *measured, plane, log)})
 	}
-	ramp, api, err := serveRamps(&ramps, *data, edge.Granule{V4: *keepV4, V6: *keepV6}, db, cfg.Tokens, plane, log, reg)
+	ramp, api, err := serveRamps(&ramps, *data, edge.Granule{V4: *keepV4, V6: *keepV6}, db, cfg.Tokens, plane, resets, log, reg)
 	if err != nil {
 		return err
 	}

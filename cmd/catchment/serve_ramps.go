@@ -18,6 +18,7 @@ import (
 	"catchment/internal/geo"
 	"catchment/internal/node"
 	"catchment/internal/ramp/runner"
+	"catchment/internal/resetlog"
 	"catchment/internal/store/duckdb"
 	"catchment/internal/tokens"
 )
@@ -36,7 +37,7 @@ func (f *rampFlags) register(fs *flag.FlagSet) {
 
 // serveRamps returns the service that looks after ramps, to be run after the
 // store and the control plane, and the API with /api/v1/ramps.
-func serveRamps(f *rampFlags, data string, keep edge.Granule, places *geo.DB, known *tokens.Tokens, plane *control.Control, log *slog.Logger, reg prometheus.Registerer) (node.Service, http.Handler, error) {
+func serveRamps(f *rampFlags, data string, keep edge.Granule, places *geo.DB, known *tokens.Tokens, plane *control.Control, resets *resetlog.Log, log *slog.Logger, reg prometheus.Registerer) (node.Service, http.Handler, error) {
 	webhook := ""
 	if f.webhookFile != "" {
 		text, err := os.ReadFile(f.webhookFile)
@@ -51,7 +52,8 @@ func serveRamps(f *rampFlags, data string, keep edge.Granule, places *geo.DB, kn
 	}
 	ramps, err := runner.New(runner.Config{
 		Records: plane, Leases: plane, Trails: plane, Steering: plane, Evidence: engine, Places: places, Tokens: known,
-		Every: f.every, Lag: f.lag, Keep: keep, Webhook: webhook,
+		Resets: &rampResets{data, resets.Heard, plane.Snapshot},
+		Every:  f.every, Lag: f.lag, Keep: keep, Webhook: webhook,
 	}, log, reg)
 	if err != nil {
 		return nil, nil, &refusedError{errors.Join(err, engine.Close())}

@@ -75,7 +75,11 @@ func TestSetConfig(t *testing.T) {
 	heard(goes, `notification 6/2 ""`)
 	set(t, s, to(vip, stays))
 	heard(stays, "withdraw 203.0.113.0/24")
-	if all := s.Neighbors(); len(all) != 1 || all[0].Losses != 0 || !all[0].InSync() {
+	inSync = func(all []NeighborState) bool { return len(all) == 1 && all[0].InSync() }
+	if err := s.Await(t.Context(), inSync); err != nil {
+		t.Fatal(err)
+	}
+	if all := s.Neighbors(); all[0].Losses != 0 {
 		t.Errorf("the neighbors are %+v", all)
 	}
 	stop()

@@ -8,6 +8,7 @@ type PageLoad struct {
 	Cell               // where the beacon puts the client
 	At       time.Time // received
 	Client   uint64    // PrefixKey
+	Weight   float64   // page loads that it stands for, itself included: 1/Rate
 	Served   [len(Schemes)]PoPID
 	RTT      [len(Schemes)]float64 // ms, as View.RTT
 	Resolver Resolver

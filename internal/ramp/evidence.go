@@ -151,7 +151,7 @@ func (r *Row) wrong() string {
 		return "failed"
 	case !count(r.Loads) || !count(r.Broken) || r.Broken > r.Loads:
 		return "broken"
-	case !count(r.Connected) || !count(r.Resets) || r.Connected == 0 && r.Resets > 0:
+	case !count(r.Connected) || !count(r.Resets): // a connection may outlast the stretch of its page load
 		return "resets"
 	}
 	for _, b := range r.Latency {

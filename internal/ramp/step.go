@@ -240,6 +240,11 @@ func (r *run) loads(all []PoPLoad, until time.Time) {
 	slices.SortFunc(s.Overloads, func(a, b Overload) int { return cmpPath(string(a.PoP), string(b.PoP)) })
 }
 
+// Watches reports whether p has a guardrail for a metric.
+func (p *Plan) Watches(m Metric) bool {
+	return slices.ContainsFunc(p.Guardrails, func(g Guardrail) bool { return g.Metric == m })
+}
+
 // limit returns the guardrail for PoPs' load, if there is one.
 func (p *Plan) limit() *Guardrail {
 	for i := range p.Guardrails {

@@ -245,10 +245,10 @@ func (g *Group) absorb(a *absorbing, r *Row, arm Arm, group int) {
 			continue
 		}
 		n, y, z := r.counts(m, s)
-		if n == 0 {
+		if n == 0 && y == 0 {
 			continue
 		}
-		f := min(1, a.caps.of(m)/n)
+		f := min(1, a.caps.of(m)/max(n, 1e-9))
 		if a.share == 0 {
 			g.Before[k].Cut = s.Cut
 			g.Before[k].add(a.plan, r, group, n*f, y*f)

@@ -65,6 +65,25 @@ type Log struct {
 type batch struct {
 	run string
 	seq uint64
+	Heard
+}
+
+// Heard is what a PoP's reset watcher last said of itself, by the PoP's clock.
+type Heard struct {
+	Until  time.Time // it has told what happened until then
+	Method edge.ResetMethod
+}
+
+// Heard returns the PoPs that were heard of since the start. Watchers also hand
+// in that there was nothing.
+func (l *Log) Heard() map[edge.PoPID]Heard {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := map[edge.PoPID]Heard{}
+	for pop, b := range l.batch {
+		all[pop] = b.Heard
+	}
+	return all
 }
 
 // New returns a log that goes on where the former one ended.
@@ -138,7 +157,7 @@ func (l *Log) take(b *edge.Resets, now time.Time) error {
 	if err := l.append(l.records(b, now), now); err != nil {
 		return err
 	}
-	l.batch[b.PoP] = batch{b.Run, b.Seq}
+	l.batch[b.PoP] = batch{b.Run, b.Seq, Heard{b.Until, b.Method}}
 	l.metrics.count(b)
 	l.asking.add(b, now)
 	return nil

@@ -48,6 +48,12 @@ type Coverage struct {
 	Unjoined int `json:"unjoined,omitempty"` // nobody knows who asked DNS for it
 	Cut      int `json:"cut,omitempty"`      // the address is kept shorter than the granule
 	Dropped  int `json:"dropped,omitempty"`  // too many units at once
+
+	// Resets of clients that were looked at, and those among them that are in no
+	// arm: no page load tells by which address DNS steered them, or several do
+	// and are in different arms.
+	Resets   float64 `json:"resets,omitempty"`
+	Unplaced float64 `json:"unplaced,omitempty"`
 }
 
 // part is a geography.
@@ -69,19 +75,24 @@ type rowKey struct {
 // are kept in beacons: an ECS prefix cut to that and shorter than the granule
 // is no longer the one that was hashed. Zero values stand for 24 and 48.
 func New(p *ramp.Plan, places Places, keep edge.Granule) *Observer {
-	if keep.V4 == 0 {
-		keep.V4 = 24
-	}
-	if keep.V6 == 0 {
-		keep.V6 = 48
-	}
-	o := &Observer{plan: p, places: places, keep: keep, known: map[netip.Addr]int{}}
+	o := &Observer{plan: p, places: places, keep: orDefault(keep), known: map[netip.Addr]int{}}
 	for i := range p.Geographies {
 		g := &p.Geographies[i]
 		o.parts = append(o.parts, part{geography: g, draw: steer.DrawOf(p.SaltOf(g.ID), p.Granule)})
 	}
 	o.reset()
 	return o
+}
+
+// orDefault fills in how long collectors keep prefixes unless told otherwise.
+func orDefault(keep edge.Granule) edge.Granule {
+	if keep.V4 == 0 {
+		keep.V4 = 24
+	}
+	if keep.V6 == 0 {
+		keep.V6 = 48
+	}
+	return keep
 }
 
 // Begin starts a stretch during which the treatment arms had the shares given,
@@ -166,6 +177,7 @@ func (o *Observer) add(p *part, l *edge.PageLoad, a netip.Addr) {
 	if r == nil {
 		return
 	}
+	r.Connected += connected * max(1, l.Weight)
 	arm, scheme := ramp.Control, o.plan.From
 	if r.Treated(p.share) {
 		arm, scheme = ramp.Treatment, o.plan.To
@@ -207,31 +219,64 @@ func (o *Observer) row(p *part, a netip.Addr, asn uint32) *ramp.Row {
 	return &p.rows[at]
 }
 
-// Beside is what is known of clients from other sources than beacons, by the
-// address that DNS steered them by: page loads that failed, connections that
-// were reset.
-type Beside struct {
-	Steered           netip.Prefix
-	Network           uint32
-	Loads, Broken     float64
-	Connected, Resets float64 // connection-minutes; resets
+// connected is how many minutes of connection a page load stands for. Nobody
+// measures connections by arm: page loads do, and what a visit's connections
+// last is the same in both.
+const connected = 1
+
+// Reset is what happened to connections of one client prefix.
+type Reset struct {
+	Client netip.Prefix // a /24 or /48
+	Count  float64      // of connections
 }
 
-// AddBeside takes up what other sources know. Clients without a page load in
-// the stretch count, too.
-func (o *Observer) AddBeside(b *Beside) {
-	a := b.Steered.Addr()
-	n := o.find(a)
-	if n < 0 || b.Steered.Bits() < o.parts[n].draw.Bits(a) {
+// AddReset takes up a reset, after the page loads of the stretch. Clients
+// without a page load in it count, too.
+func (o *Observer) AddReset(x *Reset, clients *Clients) {
+	c, known := clients.find(x.Client)
+	if !known {
+		if o.find(x.Client.Addr()) >= 0 {
+			o.coming.Resets += x.Count
+			o.coming.Unplaced += x.Count
+		}
 		return
+	}
+	first, others := o.armOf(c.steered[0]), c.many
+	for _, steered := range c.steered[1:] {
+		others = others || steered.IsValid() && o.armOf(steered) != first
+	}
+	if first.part < 0 && !others {
+		return // none of this ramp's
+	}
+	o.coming.Resets += x.Count
+	if others || first.cut {
+		o.coming.Unplaced += x.Count
+		return
+	}
+	if r := o.row(&o.parts[first.part], c.steered[0].Addr(), c.network); r != nil {
+		r.Resets += x.Count
+	}
+}
+
+// place is the arm that an address is in.
+type place struct {
+	part    int  // −1: none of this ramp's
+	cut     bool // the address is kept too short to tell the arm
+	treated bool
+}
+
+func (o *Observer) armOf(steered netip.Prefix) place {
+	a := steered.Addr()
+	n := o.find(a)
+	if n < 0 {
+		return place{part: -1}
 	}
 	p := &o.parts[n]
-	r := o.row(p, a, b.Network)
-	if r == nil {
-		return
+	if steered.Bits() < p.draw.Bits(a) {
+		return place{part: n, cut: true}
 	}
-	r.Loads, r.Broken = r.Loads+b.Loads, r.Broken+b.Broken
-	r.Connected, r.Resets = r.Connected+b.Connected, r.Resets+b.Resets
+	r := ramp.Row{Bucket: p.draw.Bucket(a)}
+	return place{part: n, treated: r.Treated(p.share)}
 }
 
 // Evidence returns what came between two times. A geography of which followed

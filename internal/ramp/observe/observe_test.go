@@ -79,7 +79,7 @@ func TestRow(t *testing.T) {
 		if got == nil {
 			t.Fatalf("%s: no row", name)
 		}
-		want.Unit, want.Bucket, want.Views = got.Unit, got.Bucket, 1
+		want.Unit, want.Bucket, want.Views, want.Connected = got.Unit, got.Bucket, 1, 1
 		if d := cmp.Diff(&want, got); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
@@ -126,27 +126,103 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-// A unit's views add up, other sources join them, and geographies whose share
-// name servers do not answer by yet are left out.
+// A unit's views add up, and geographies whose share name servers do not answer
+// by yet are left out.
 func TestEvidence(t *testing.T) {
 	o := New(plan(), world, edge.Granule{})
 	o.Begin(sight(), []float64{0.5, 0.5})
 	for range 3 {
 		o.Add(&edge.PageLoad{PoP: "ord", VIP: "americas", Resolver: edge.Resolver{ECS: prefix("192.0.2.0/24")}})
 	}
-	o.AddBeside(&Beside{Steered: prefix("192.0.2.0/24"), Loads: 4, Broken: 1, Connected: 8, Resets: 2})
-	o.AddBeside(&Beside{Steered: prefix("198.51.100.0/24"), Loads: 1})
 	e, _ := o.Evidence(monday, monday.Add(time.Minute), func(g string) bool { return g == "il" }, []edge.PoPLoad{{PoP: "ord", Load: 5, Capacity: 10}})
 	if len(e.Geographies) != 1 || len(e.Geographies[0].Rows) != 1 || len(e.Loads) != 1 {
 		t.Fatalf("evidence: %+v", e)
 	}
 	r, p := e.Geographies[0].Rows[0], e.Geographies[0].PoPs[0]
-	if r.Views != 3 || r.Loads != 4 || r.Broken != 1 || r.Connected != 8 || r.Resets != 2 || p.Control+p.Treatment != 3 {
+	if r.Views != 3 || r.Connected != 3 || p.Control+p.Treatment != 3 {
 		t.Errorf("row %+v, PoP %+v", r, p)
 	}
 	if r.Treated(0.5) != (p.Treatment == 3) {
 		t.Errorf("the row is treated %v, its PoP says %+v", r.Treated(0.5), p)
 	}
+}
+
+// Resets find the arm of their clients by what page loads told of them, and are
+// in none where these do not tell, or tell of several arms.
+func TestResets(t *testing.T) {
+	o, c := New(plan(), world, edge.Granule{}), NewClients(edge.Granule{})
+	o.Begin(sight(), []float64{0.5, 0.5})
+	load := func(client, resolver, ecs string, weight float64) {
+		l := edge.PageLoad{PoP: "ord", Client: edge.PrefixKey(prefix(client)), Weight: weight, Resolver: edge.Resolver{Addr: prefix(resolver)}}
+		if ecs != "" {
+			l.Resolver.ECS = prefix(ecs)
+		}
+		c.Learn(&l)
+		o.Add(&l)
+	}
+	// Two resolvers of the same geography, one in each arm.
+	other := ""
+	for i := range 255 {
+		if p := fmt.Sprintf("192.0.%d.0/24", i+3); o.armOf(prefix(p)) != o.armOf(prefix("192.0.2.0/24")) {
+			other = p
+			break
+		}
+	}
+	load("192.0.2.0/24", "203.0.113.0/24", "192.0.2.0/24", 100) // a sampled page view
+	load("10.1.1.0/24", "192.0.2.0/24", "", 1)                  // by the resolver, far from home
+	load("10.1.2.0/24", "192.0.2.0/24", "", 1)
+	load("10.1.2.0/24", other, "", 1)             // by two that are in different arms
+	load("10.1.3.0/24", "198.51.100.0/24", "", 1) // of another geography
+	load("10.1.4.0/24", "203.0.113.0/24", "", 1)  // where no region serves
+	for i := range maxSteered + 1 {               // by too many
+		load("10.1.5.0/24", fmt.Sprintf("192.0.%d.0/24", i), "", 1)
+	}
+	for client, n := range map[string]float64{
+		"192.0.2.0/24": 2, "10.1.1.0/24": 1, "10.1.2.0/24": 10, "10.1.3.0/24": 3, "10.1.4.0/24": 100, "10.1.5.0/24": 20,
+		"192.0.77.0/24":  40, // nobody has told
+		"203.0.113.0/24": 1000,
+	} {
+		o.AddReset(&Reset{Client: prefix(client), Count: n}, c)
+	}
+	e, coverage := o.Evidence(monday, monday.Add(time.Minute), func(string) bool { return true }, nil)
+	if coverage.Resets != 2+1+10+3+20+40 || coverage.Unplaced != 10+20+40 {
+		t.Errorf("coverage %+v", coverage)
+	}
+	for i, want := range []float64{3, 3} {
+		got, minutes := 0.0, 0.0
+		for _, r := range e.Geographies[i].Rows {
+			got += r.Resets
+			minutes += r.Connected
+		}
+		if got != want || i == 0 && minutes < 100 {
+			t.Errorf("%s: %v resets in %v minutes, want %v", e.Geographies[i].ID, got, minutes, want)
+		}
+	}
+}
+
+// What is a day old still counts beside what is new, what is two is forgotten.
+func TestClientsForget(t *testing.T) {
+	c, p := NewClients(edge.Granule{}), prefix("10.1.1.0/24")
+	asks := func(at time.Duration, client, resolver string) {
+		c.Learn(&edge.PageLoad{At: monday.Add(at), Client: edge.PrefixKey(prefix(client)), Resolver: edge.Resolver{Addr: prefix(resolver)}})
+	}
+	is := func(want ...string) {
+		t.Helper()
+		x, _ := c.find(p)
+		for i := range x.steered {
+			if w := (netip.Prefix{}); i < len(want) && x.steered[i] != prefix(want[i]) || i >= len(want) && x.steered[i] != w {
+				t.Errorf("steered by %v, want %v", x.steered, want)
+				return
+			}
+		}
+	}
+	asks(0, "10.1.1.0/24", "192.0.2.0/24")
+	asks(25*time.Hour, "10.1.1.0/24", "192.0.3.0/24")
+	is("192.0.3.0/24", "192.0.2.0/24")
+	asks(50*time.Hour, "10.9.9.0/24", "192.0.2.0/24")
+	is("192.0.3.0/24")
+	asks(75*time.Hour, "10.9.9.0/24", "192.0.2.0/24")
+	is()
 }
 
 // BenchmarkAdd takes up one page load of 100,000 units.

@@ -68,13 +68,14 @@ func (r *Runner) fits(p *ramp.Plan) error {
 	case snapshot.Fleet.Services[at].Scheme != p.From:
 		return refuse("from: the service's scheme is %s, and whom no ramp moves gets that", snapshot.Fleet.Services[at].Scheme)
 	}
-	load := slices.ContainsFunc(p.Guardrails, func(g ramp.Guardrail) bool { return g.Metric == ramp.Load })
-	if load && !slices.ContainsFunc(snapshot.Fleet.PoPs, func(x edge.PoP) bool { return x.Capacity > 0 }) {
+	if p.Watches(ramp.Load) && !slices.ContainsFunc(snapshot.Fleet.PoPs, func(x edge.PoP) bool { return x.Capacity > 0 }) {
 		return refuse("guardrails: load: no PoP of the fleet has a capacity: the ramp would hold for want of loads (list the guardrails without it)")
 	}
-	for _, m := range []ramp.Metric{ramp.PageFailures, ramp.Resets} {
-		if r.cfg.Beside == nil && slices.ContainsFunc(p.Guardrails, func(g ramp.Guardrail) bool { return g.Metric == m }) {
-			return refuse("guardrails: %s: it has no source here, and the ramp would wait for ever", m)
+	if p.Watches(ramp.PageFailures) || p.Watches(ramp.Resets) && r.cfg.Resets == nil {
+		for _, m := range []ramp.Metric{ramp.PageFailures, ramp.Resets} {
+			if p.Watches(m) {
+				return refuse("guardrails: %s: it has no source here, and the ramp would wait for ever", m)
+			}
 		}
 	}
 	// As it will be: with every geography at the first step.

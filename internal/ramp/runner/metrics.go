@@ -13,6 +13,7 @@ type metrics struct {
 	looks     *prometheus.CounterVec
 	decisions *prometheus.CounterVec
 	loads     *prometheus.CounterVec
+	resets    *prometheus.CounterVec
 	told      *prometheus.CounterVec
 	share     *prometheus.GaugeVec
 	achieved  *prometheus.GaugeVec
@@ -32,6 +33,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		looks:     counter("looks_total", "Looks at the ramps under way, by result: done, failed (no evidence), standby (another runner has the lease).", "result"),
 		decisions: counter("decisions_total", "Decisions, by ramp and action.", "ramp", "action"),
 		loads:     counter("page_loads_total", "Page loads that were looked at, by ramp and result: seen, unjoined (nobody knows who asked DNS), cut (address kept too short), dropped (too many units).", "ramp", "result"),
+		resets:    counter("resets_total", "Connections torn away that were looked at, by ramp and result: seen, unplaced (nobody knows the client's arm).", "ramp", "result"),
 		told:      counter("webhooks_total", "Messages to the webhook, by result: sent, failed (given up), dropped (too many waited).", "result"),
 		share:     gauge("share_ratio", "Share of a geography's clients that the ramp moves.", "ramp", "geography"),
 		achieved:  gauge("achieved_ratio", "Treatment arm's share of page views in the present step.", "ramp", "geography"),
@@ -39,7 +41,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		seen:      gauge("evidence_timestamp_seconds", "End of the evidence that was taken up.", "ramp"),
 		held:      gauge("held", "1: the geography is held or was rolled back, and waits for the operator.", "ramp", "geography"),
 	}
-	for _, c := range []prometheus.Collector{m.looks, m.decisions, m.loads, m.told, m.share, m.achieved, m.dirty, m.seen, m.held} {
+	for _, c := range []prometheus.Collector{m.looks, m.decisions, m.loads, m.resets, m.told, m.share, m.achieved, m.dirty, m.seen, m.held} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("runner: %w", err)
 		}
@@ -58,6 +60,8 @@ func (m *metrics) covered(id string, c observe.Coverage) {
 	for result, n := range map[string]int{"seen": c.Loads, "unjoined": c.Unjoined, "cut": c.Cut, "dropped": c.Dropped} {
 		m.loads.WithLabelValues(id, result).Add(float64(n))
 	}
+	m.resets.WithLabelValues(id, "seen").Add(c.Resets)
+	m.resets.WithLabelValues(id, "unplaced").Add(c.Unplaced)
 }
 
 // announce shows and tells what a look or a command came to.

@@ -98,7 +98,7 @@ func (u *users) PageLoads(_ context.Context, since, until time.Time) iter.Seq2[*
 		}
 		snapshot := u.steering.Snapshot()
 		for place, name := range []string{"us", "br"} {
-			treated := treats(snapshot, "r/"+name)
+			treated := treats(snapshot, name)
 			for n := range clients { // each has a view a minute
 				for at := since.Truncate(time.Minute); at.Before(until); at = at.Add(time.Minute) {
 					if at.Before(since) {
@@ -114,10 +114,10 @@ func (u *users) PageLoads(_ context.Context, since, until time.Time) iter.Seq2[*
 	}
 }
 
-// treats returns whom name servers give the ramp's answer.
-func treats(s *edge.Snapshot, id string) func(netip.Addr) bool {
+// treats returns whom name servers give the answer of a ramp of a geography.
+func treats(s *edge.Snapshot, geography string) func(netip.Addr) bool {
 	for _, r := range s.Ramps {
-		if r.ID == id {
+		if strings.HasSuffix(r.ID, "/"+geography) {
 			draw := steer.DrawOf(r.Salt, r.Granule)
 			return func(a netip.Addr) bool { return float64(draw.Bucket(a)) < r.Share*10000 }
 		}

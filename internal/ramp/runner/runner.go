@@ -11,6 +11,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,9 +63,11 @@ type Evidence interface {
 	PageLoads(ctx context.Context, since, until time.Time) iter.Seq2[*edge.PageLoad, error]
 }
 
-// Beside yields what other sources than beacons know of that time.
-type Beside interface {
-	Counts(ctx context.Context, since, until time.Time) iter.Seq2[*observe.Beside, error]
+// Resets yields the connections that were torn away, as PoPs reported in
+// [since, until). It is an error if a PoP that should have reported did not:
+// silence is not peace. A value is valid until the next one.
+type Resets interface {
+	Resets(ctx context.Context, since, until time.Time) iter.Seq2[*observe.Reset, error]
 }
 
 // Places says where an address is; another version may say otherwise.
@@ -72,7 +76,7 @@ type Places interface {
 	Version() string
 }
 
-// Config of a Runner. All but Beside, Tokens, Every, Lag, Keep, Webhook and Now
+// Config of a Runner. All but Resets, Tokens, Every, Lag, Keep, Webhook and Now
 // are required.
 type Config struct {
 	Records  Records
@@ -80,7 +84,7 @@ type Config struct {
 	Trails   Trails
 	Steering Steering
 	Evidence Evidence
-	Beside   Beside // nil: failed page loads and resets are not known
+	Resets   Resets // nil: they are not known
 	Places   Places
 	Tokens   *tokens.Tokens // nil: nobody is let in
 
@@ -119,6 +123,7 @@ type Runner struct {
 	lease     edge.RampLease
 	troubled  string // the last trouble that was logged
 	observers map[string]*observe.Observer
+	clients   *observe.Clients
 }
 
 // kept is a record, read.
@@ -145,7 +150,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Runner, erro
 	case cfg.Every < time.Minute || cfg.Every > time.Hour || cfg.Lag < 0 || cfg.Lag > time.Hour:
 		return nil, fmt.Errorf("runner: looks every %v, %v late: want 1m to 1h, and 0 to 1h", cfg.Every, cfg.Lag)
 	}
-	r := &Runner{cfg: cfg, log: log, holder: rand.Text(), known: map[string]*kept{}, observers: map[string]*observe.Observer{}}
+	r := &Runner{cfg: cfg, log: log, holder: rand.Text(), known: map[string]*kept{}, observers: map[string]*observe.Observer{}, clients: observe.NewClients(cfg.Keep)}
 	var err error
 	if r.hook, err = newWebhook(cfg.Webhook, log); err != nil {
 		return nil, err
@@ -241,16 +246,21 @@ func (r *Runner) Look(ctx context.Context) error {
 
 func (r *Runner) look(ctx context.Context, now time.Time, active []string, lease *edge.RampLease) error {
 	cutoff := r.cutoff(now)
-	looked := map[string]bool{}
-	var trouble error
+	looked, seeing := map[string]bool{}, slices.Clone(active)
+	var trouble, silence error
 	for trouble == nil {
-		group, from := r.next(active, cutoff)
+		group, from := r.next(seeing, cutoff)
 		if len(group) == 0 {
 			break
 		}
 		until := from.Truncate(r.cfg.Every).Add(r.cfg.Every)
 		if trouble = r.gather(ctx, group, from, until); trouble != nil {
 			break
+		}
+		if err := r.gatherResets(ctx, group, from, until); err != nil { // the others go on
+			silence = err
+			seeing = slices.DeleteFunc(seeing, r.watchesResets)
+			group = slices.DeleteFunc(group, r.watchesResets)
 		}
 		for _, id := range group {
 			if err := r.step(id, from, until, now, lease); err != nil {
@@ -266,11 +276,15 @@ func (r *Runner) look(ctx context.Context, now time.Time, active []string, lease
 		if looked[id] {
 			continue
 		}
-		if err := r.blind(id, now, trouble, lease); err != nil {
+		why := trouble
+		if r.watchesResets(id) {
+			why = cmp.Or(trouble, silence)
+		}
+		if err := r.blind(id, now, why, lease); err != nil {
 			return errors.Join(trouble, err)
 		}
 	}
-	if trouble == nil {
+	if trouble = cmp.Or(trouble, silence); trouble == nil {
 		r.metrics.looks.WithLabelValues("done").Inc()
 	}
 	return trouble
@@ -365,23 +379,40 @@ func (r *Runner) gather(ctx context.Context, group []string, from, until time.Ti
 		if err != nil {
 			return fmt.Errorf("runner: page loads: %w", err)
 		}
+		if r.cfg.Resets != nil {
+			r.clients.Learn(l)
+		}
 		for _, o := range all {
 			o.Add(l)
 		}
 	}
-	if r.cfg.Beside == nil {
+	return nil
+}
+
+// gatherResets reads the resets of a stretch for those of a group of ramps that
+// are judged by them.
+func (r *Runner) gatherResets(ctx context.Context, group []string, from, until time.Time) error {
+	var all []*observe.Observer
+	for _, id := range group {
+		if r.watchesResets(id) {
+			all = append(all, r.observers[id])
+		}
+	}
+	if len(all) == 0 || r.cfg.Resets == nil {
 		return nil
 	}
-	for b, err := range r.cfg.Beside.Counts(ctx, from, until) {
+	for x, err := range r.cfg.Resets.Resets(ctx, from, until) {
 		if err != nil {
-			return fmt.Errorf("runner: other counts: %w", err)
+			return fmt.Errorf("runner: resets: %w", err)
 		}
 		for _, o := range all {
-			o.AddBeside(b)
+			o.AddReset(x, r.clients)
 		}
 	}
 	return nil
 }
+
+func (r *Runner) watchesResets(id string) bool { return r.known[id].plan.Watches(ramp.Resets) }
 
 // shares returns the treatment arms' shares, by geography.
 func shares(p *ramp.Plan, s *ramp.State) []float64 {

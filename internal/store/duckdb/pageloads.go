@@ -84,7 +84,7 @@ func (g *pageLoadGroup) check() error {
 // fill makes l row i.
 func (g *pageLoadGroup) fill(l *edge.PageLoad, day edge.Day, i int) {
 	*l = edge.PageLoad{
-		Cell: g.cell(day, i), At: time.UnixMicro(g.received.values[i]).UTC(), Client: g.keys[i], Served: g.served.at(i),
+		Cell: g.cell(day, i), At: time.UnixMicro(g.received.values[i]).UTC(), Client: g.keys[i], Weight: g.weight(i), Served: g.served.at(i),
 		Resolver: edge.Resolver{Addr: g.resolver.prefixes[i], ECS: g.ecs.prefixes[i]},
 		PoP:      edge.PoPID(g.pop.values[i]), VIP: edge.VIPID(g.vip.values[i]), Connect: float64(g.connect.values[i]),
 		Coarse: slices.Contains(g.flags.row(i), "coarse"),
