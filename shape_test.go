@@ -43,8 +43,8 @@ var mayImport = map[string][]string{
 	"internal/member":        {"internal/edge", "internal/announce", "internal/bgp", "internal/sockets"},
 	"internal/sockets":       {},
 	"internal/resets":        {"internal/edge", "internal/sockets"},
-	"internal/resetlog":      {"internal/edge", "internal/tokens"},
-	"internal/downloadlog":   {"internal/edge", "internal/tokens"},
+	"internal/resetlog":      {"internal/edge", "internal/daylog", "internal/tokens"},
+	"internal/downloadlog":   {"internal/edge", "internal/daylog", "internal/tokens"},
 	"internal/ramp":          {"internal/edge", "internal/geo"},
 	"internal/ramp/ramptest": {"internal/edge", "internal/ramp"},
 	"internal/ramp/observe":  {"internal/edge", "internal/analysis", "internal/ramp", "internal/steer"},
@@ -61,6 +61,7 @@ var mayImport = map[string][]string{
 	"internal/sim":           {"internal/edge", "internal/analysis", "internal/sim/noise", "internal/sim/route", "internal/sim/topology"},
 	"internal/sim/people":    {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/topology"},
 	"internal/sim/views":     {"internal/edge", "internal/sim", "internal/sim/noise", "internal/sim/people", "internal/sim/topology", "internal/targets"},
+	"internal/daylog":        {"internal/edge"},
 	"internal/dash":          {"internal/edge", "internal/analysis", "internal/report", "internal/sim", "internal/tokens"},
 	"internal/demo":          {"internal/edge", "internal/sim", "internal/sim/generate", "internal/sim/people", "internal/sim/topology", "internal/sim/views"},
 }

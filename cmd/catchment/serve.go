@@ -106,8 +106,10 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	requests, requestDays := newRequestLog(*data, *minFree, *retention, log)
 	cfg := beacon.Config{
-		Keys: keys, PlanTTL: *planTTL, RequirePlan: *needPlan,
+		Requests: requests,
+		Keys:     keys, PlanTTL: *planTTL, RequirePlan: *needPlan,
 		TrustedProxies: proxies, Keep: beacon.Prefixes{V4: *keepV4, V6: *keepV6},
 		Assets: scriptAssets(), Healthy: beacons.Healthy, ContinentOf: geo.ContinentOf,
 	}
@@ -138,7 +140,7 @@ func runServe(ctx context.Context, io stdio, args []string) error {
 		return err
 	}
 
-	services := []node.Named{{Name: "store", Service: beacons}, {Name: "places", Service: db}, {Name: "control plane", Service: plane}, {Name: "resets", Service: resets}, {Name: "downloads", Service: downloads}}
+	services := []node.Named{{Name: "store", Service: beacons}, {Name: "places", Service: db}, {Name: "control plane", Service: plane}, {Name: "resets", Service: resets}, {Name: "downloads", Service: downloads}, {Name: "requests", Service: requestDays}}
 	listenOn := func(name, addr, certFile, keyFile string, h http.Handler) (*node.HTTP, error) {
 		server := &node.HTTP{Addr: addr, Server: beacon.Server(h, log)}
 		if certFile != "" {

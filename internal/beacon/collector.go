@@ -33,6 +33,8 @@ type Config struct {
 
 	ContinentOf func(country string) (string, bool) // completes places that relays send; may be nil
 
+	Requests RequestLog // of browsers' reports, /v1/nel; nil: none are taken
+
 	Tokens  *tokens.Tokens          // of relays and name servers, for ControlHandler; nil: nobody
 	Assets  map[string]http.Handler // more on the public listener, by path: "/rum.js"
 	Healthy func() error            // why /healthz is 503; nil: never

@@ -60,6 +60,7 @@ func quietLog(l *slog.Logger) *log.Logger { return log.New(quietWriter{l}, "", 0
 // Handler serves the public endpoints:
 //
 //	POST /v1/beacons  204 once durable; 400, 413, 415, 429, 503 with {"reason","field","detail"}
+//	POST /v1/nel      204 once durable: reports of Network Error Logging
 //	GET  /v1/plan     {"id","ttl","probes":[{"target","url"}]}
 //	GET  /v1/whoami   how the client's address is derived
 //	GET  /healthz     200 or 503
@@ -75,6 +76,13 @@ func (c *Collector) Handler() http.Handler {
 				c.serveBeacons(w, r)
 			} else if r.Method != http.MethodOptions {
 				c.metrics.rejected[ReasonMethod].Inc()
+			}
+		case "/v1/nel":
+			switch {
+			case c.cfg.Requests == nil:
+				http.NotFound(w, r)
+			case methods(w, r, http.MethodPost):
+				c.serveReports(w, r)
 			}
 		case "/v1/plan":
 			if methods(w, r, http.MethodGet) {

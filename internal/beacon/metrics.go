@@ -20,6 +20,7 @@ type metrics struct {
 	nonces     map[nonceResult]prometheus.Counter
 	joined     map[bool]prometheus.Counter // by whether it is known who asked
 	forgotten  prometheus.Counter
+	reports    map[string]prometheus.Counter // taken, passed, refused
 }
 
 func newMetrics(reg prometheus.Registerer, inFlight func() float64) (*metrics, error) {
@@ -38,6 +39,10 @@ func newMetrics(reg prometheus.Registerer, inFlight func() float64) (*metrics, e
 		nonces = prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "catchment_beacon_nonces_total",
 			Help: "Queries for probe names that name servers handed in: noted for the page's beacon; repeated, as a better one is known of the page; unsigned, by no key or over an hour ago; refused, as they could not be read (counted by batch).",
+		}, []string{"result"})
+		reports = prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catchment_beacon_reports_total",
+			Help: "Reports of Network Error Logging by what became of them: taken, passed over (of no service, too old, broken off by the user), refused (counted by request).",
 		}, []string{"result"})
 		joined = prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "catchment_beacon_resolver_joined_total",
@@ -60,6 +65,7 @@ func newMetrics(reg prometheus.Registerer, inFlight func() float64) (*metrics, e
 			rejected:   map[Reason]prometheus.Counter{},
 			planRefuse: map[Reason]prometheus.Counter{},
 			nonces:     map[nonceResult]prometheus.Counter{},
+			reports:    map[string]prometheus.Counter{},
 			joined:     map[bool]prometheus.Counter{true: joined.WithLabelValues("joined"), false: joined.WithLabelValues("none")},
 		}
 	)
@@ -72,12 +78,15 @@ func newMetrics(reg prometheus.Registerer, inFlight func() float64) (*metrics, e
 	for _, r := range nonceResults {
 		m.nonces[r] = nonces.WithLabelValues(string(r))
 	}
+	for _, r := range []string{"taken", "passed", "refused"} {
+		m.reports[r] = reports.WithLabelValues(r)
+	}
 	if reg == nil {
 		return m, nil
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.accepted, m.duplicates, m.bots, m.unproxied, m.plans, rejected, planRefused, seconds, nonces, joined, m.forgotten,
+		m.accepted, m.duplicates, m.bots, m.unproxied, m.plans, rejected, planRefused, seconds, nonces, joined, reports, m.forgotten,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "catchment_beacons_in_flight",
 			Help: "Requests with beacons that are being read or wait to become durable.",

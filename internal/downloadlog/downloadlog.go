@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"catchment/internal/daylog"
 	"catchment/internal/edge"
 	"catchment/internal/tokens"
 )
@@ -48,12 +48,10 @@ type Log struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	mu     sync.Mutex // all that follows; held while files are written
-	file   *os.File   // nil: none yet
-	day    edge.Day   // of file
-	size   int64      // of file
-	dayAll int64      // of the day's files
-	recent recent
+	days *daylog.Log[edge.DownloadRecord]
+
+	mu     sync.Mutex // held while files are written
+	recent recent     // guarded by mu
 }
 
 // New returns a log that goes on where the former one ended.
@@ -74,7 +72,8 @@ func New(cfg Config, places Places, log *slog.Logger, reg prometheus.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg, places: places, log: log, metrics: m}
+	days := daylog.New[edge.DownloadRecord](daylog.Config{Dir: dir(cfg.Dir), MaxDayBytes: cfg.MaxDayBytes, MinFreeBytes: cfg.MinFreeBytes})
+	l := &Log{cfg: cfg, places: places, log: log, metrics: m, days: days}
 	if err := l.recent.load(cfg.Dir); err != nil {
 		return nil, err
 	}
@@ -87,34 +86,15 @@ func (l *Log) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if err := l.dropOldDays(time.Now()); err != nil {
+		if err := l.days.DropOld(l.cfg.Retention, time.Now()); err != nil {
 			l.log.Error("old downloads not dropped, will try again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return l.close()
+			return l.days.Close()
 		case <-tick.C:
 		}
 	}
-}
-
-func (l *Log) dropOldDays(now time.Time) error {
-	if l.cfg.Retention == 0 {
-		return nil
-	}
-	days, err := listDays(l.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, day := range days {
-		if now.Sub((day + 1).Time()) >= l.cfg.Retention {
-			errs = append(errs, os.RemoveAll(dayDir(l.cfg.Dir, day)))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // take keeps what of a batch, which was checked, has not been taken before.
@@ -139,8 +119,8 @@ func (l *Log) take(batch []edge.Download, from netip.Addr, now time.Time) error 
 		r.Download = d
 		records = append(records, r)
 	}
-	if err := l.append(records, now); err != nil {
-		return err
+	if err := l.days.Append(records, now); err != nil {
+		return fmt.Errorf("downloadlog: %w", err)
 	}
 	for i := range records {
 		l.recent.add(records[i].Download.ID)
@@ -159,24 +139,4 @@ func cut(a netip.Addr) netip.Prefix {
 	return p
 }
 
-func dayDir(data string, day edge.Day) string {
-	return filepath.Join(data, "downloads", day.String())
-}
-
-// listDays lists the days that there are, in order.
-func listDays(data string) ([]edge.Day, error) {
-	entries, err := os.ReadDir(filepath.Join(data, "downloads")) // sorted
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("downloadlog: %w", err)
-	}
-	var days []edge.Day
-	for _, e := range entries {
-		if day, err := edge.ParseDay(e.Name()); err == nil && e.IsDir() {
-			days = append(days, day)
-		}
-	}
-	return days, nil
-}
+func dir(data string) string { return filepath.Join(data, "downloads") }

@@ -240,7 +240,7 @@ func TestTime(t *testing.T) {
 		if ids, _ := read(t, dir, begun, begun.Add(time.Hour)); ids != "a late" {
 			t.Errorf("%q; want both", ids)
 		}
-		if err := l.dropOldDays(time.Now()); err != nil {
+		if err := l.days.DropOld(l.cfg.Retention, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if ids, _ := read(t, dir, time.Time{}, time.Time{}); ids != "late" {

@@ -8,9 +8,8 @@ import (
 	"hash/maphash"
 	"io"
 	"os"
-	"path/filepath"
 
-	"catchment/internal/edge"
+	"catchment/internal/daylog"
 )
 
 // recent are the ids of the records that came last: between one and two times
@@ -49,9 +48,12 @@ func (r *recent) add(id string) {
 // load takes up the ids at the end of the last file that there is.
 func (r *recent) load(data string) error {
 	r.seed, r.young = maphash.MakeSeed(), map[uint64]struct{}{}
-	path, err := lastFile(data)
-	if err != nil || path == "" {
-		return err
+	path, err := lastFile(dir(data))
+	if err != nil {
+		return fmt.Errorf("downloadlog: %w", err)
+	}
+	if path == "" {
+		return nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -62,7 +64,7 @@ func (r *recent) load(data string) error {
 	if err != nil {
 		return fmt.Errorf("downloadlog: %w", err)
 	}
-	in := bufio.NewReaderSize(f, maxLine)
+	in := bufio.NewReaderSize(f, daylog.MaxLine)
 	if skip := info.Size() - loadBytes; skip > 0 {
 		if _, err := f.Seek(skip, io.SeekStart); err != nil {
 			return fmt.Errorf("downloadlog: %w", err)
@@ -92,33 +94,19 @@ func (r *recent) load(data string) error {
 }
 
 // lastFile is empty if there is none.
-func lastFile(data string) (string, error) {
-	days, err := listDays(data)
+func lastFile(dir string) (string, error) {
+	days, err := daylog.Days(dir)
 	if err != nil {
 		return "", err
 	}
 	for n := len(days) - 1; n >= 0; n-- {
-		names, err := filesOf(data, days[n])
+		paths, err := daylog.Files(dir, days[n])
 		if err != nil {
 			return "", err
 		}
-		if len(names) > 0 {
-			return filepath.Join(dayDir(data, days[n]), names[len(names)-1]), nil
+		if len(paths) > 0 {
+			return paths[len(paths)-1], nil
 		}
 	}
 	return "", nil
-}
-
-// filesOf lists a day's files in the order in which they were written.
-func filesOf(data string, day edge.Day) (names []string, err error) {
-	entries, err := os.ReadDir(dayDir(data, day)) // sorted; numbers have leading zeros
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("downloadlog: %w", err)
-	}
-	for _, e := range entries {
-		if filepath.Ext(e.Name()) == suffix {
-			names = append(names, e.Name())
-		}
-	}
-	return names, nil
 }

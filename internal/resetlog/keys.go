@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"catchment/internal/daylog"
 	"catchment/internal/edge"
 )
 
@@ -80,5 +81,5 @@ func (k *keyring) write(keys []edge.FlowKey) error {
 	if err := os.Rename(k.path+".new", k.path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return daylog.SyncDir(dir)
 }

@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"catchment/internal/daylog"
 	"catchment/internal/edge"
 	"catchment/internal/tokens"
 )
@@ -52,13 +52,11 @@ type Log struct {
 	keys    keyring
 	asking  asking
 
-	mu     sync.Mutex // all that follows; held while files are written
-	file   *os.File   // nil: none yet
-	day    edge.Day   // of file
-	size   int64      // of file
-	dayAll int64      // of the day's files
-	full   bool       // the day's
-	batch  map[edge.PoPID]batch
+	days *daylog.Log[edge.ResetRecord]
+
+	mu    sync.Mutex // all that follows; held while files are written
+	full  edge.Day   // that was logged to be full
+	batch map[edge.PoPID]batch
 }
 
 // batch is the last one taken of a PoP.
@@ -104,7 +102,8 @@ func New(cfg Config, places Places, log *slog.Logger, reg prometheus.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg, places: places, log: log, metrics: m, batch: map[edge.PoPID]batch{}}
+	days := daylog.New[edge.ResetRecord](daylog.Config{Dir: dir(cfg.Dir), MaxDayBytes: cfg.MaxDayBytes, MinFreeBytes: cfg.MinFreeBytes})
+	l := &Log{cfg: cfg, places: places, log: log, metrics: m, days: days, batch: map[edge.PoPID]batch{}}
 	if err := l.keys.load(filepath.Join(cfg.Dir, "keys", "resets.json")); err != nil {
 		return nil, err
 	}
@@ -117,34 +116,15 @@ func (l *Log) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if err := l.dropOldDays(time.Now()); err != nil {
+		if err := l.days.DropOld(l.cfg.Retention, time.Now()); err != nil {
 			l.log.Error("old resets not dropped, will try again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return l.close()
+			return l.days.Close()
 		case <-tick.C:
 		}
 	}
-}
-
-func (l *Log) dropOldDays(now time.Time) error {
-	if l.cfg.Retention == 0 {
-		return nil
-	}
-	days, err := listDays(l.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, day := range days {
-		if now.Sub((day + 1).Time()) >= l.cfg.Retention {
-			errs = append(errs, os.RemoveAll(dayDir(l.cfg.Dir, day)))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // take keeps a batch that was checked, unless it has been taken before.
@@ -190,6 +170,23 @@ func (l *Log) records(b *edge.Resets, now time.Time) []edge.ResetRecord {
 	return all
 }
 
+// append writes records. Of a day whose log is full nothing more is kept.
+func (l *Log) append(records []edge.ResetRecord, now time.Time) error {
+	err := l.days.Append(records, now)
+	if !errors.Is(err, daylog.ErrFull) {
+		if err != nil {
+			err = fmt.Errorf("resetlog: %w", err)
+		}
+		return err
+	}
+	l.metrics.dropped.Add(float64(len(records)))
+	if day := edge.DayOf(now); l.full != day {
+		l.log.Warn("the day's log of resets is full: no more is kept of it", "day", day.String(), "bytes", l.cfg.MaxDayBytes)
+		l.full = day
+	}
+	return nil
+}
+
 // place is that of a prefix's first address, all that is known of the client,
 // without coordinates, which no report wants.
 func (l *Log) place(p netip.Prefix) edge.Place {
@@ -201,24 +198,4 @@ func (l *Log) place(p netip.Prefix) edge.Place {
 	return where
 }
 
-func dayDir(data string, day edge.Day) string {
-	return filepath.Join(data, "resets", day.String())
-}
-
-// listDays lists the days that there are, in order.
-func listDays(data string) ([]edge.Day, error) {
-	entries, err := os.ReadDir(filepath.Join(data, "resets")) // sorted
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("resetlog: %w", err)
-	}
-	var days []edge.Day
-	for _, e := range entries {
-		if day, err := edge.ParseDay(e.Name()); err == nil && e.IsDir() {
-			days = append(days, day)
-		}
-	}
-	return days, nil
-}
+func dir(data string) string { return filepath.Join(data, "resets") }

@@ -251,7 +251,7 @@ func TestTime(t *testing.T) {
 		if first[1] != second[0] || first[0] == second[1] {
 			t.Errorf("keys %v, then %v; want tomorrow's to be today's", first, second)
 		}
-		if err := l.dropOldDays(time.Now()); err != nil {
+		if err := l.days.DropOld(l.cfg.Retention, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(read(t, dir, time.Time{}, time.Time{})); n != 2 {
@@ -259,7 +259,7 @@ func TestTime(t *testing.T) {
 		}
 		time.Sleep(48 * time.Hour)
 		must(t, l, batchOf("lax", 3, 3))
-		if err := l.dropOldDays(time.Now()); err != nil {
+		if err := l.days.DropOld(l.cfg.Retention, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if all := read(t, dir, time.Time{}, time.Time{}); len(all) != 2 || all[0].Reset.Flows[0] != 2 {

@@ -67,7 +67,11 @@ func (x *client) add(steered netip.Prefix) {
 
 // find returns the addresses by which clients of a prefix were steered.
 func (c *Clients) find(p netip.Prefix) (x client, ok bool) {
-	key := edge.PrefixKey(p)
+	bits := c.keep.V4
+	if p.Addr().Is6() {
+		bits = c.keep.V6
+	}
+	key := edge.PrefixKey(netip.PrefixFrom(p.Addr(), min(bits, p.Bits())).Masked())
 	x, ok = c.now[key]
 	old, was := c.before[key]
 	if !ok {

@@ -54,6 +54,10 @@ type Coverage struct {
 	// and are in different arms.
 	Resets   float64 `json:"resets,omitempty"`
 	Unplaced float64 `json:"unplaced,omitempty"`
+
+	// The same of requests that browsers told of.
+	Requests float64 `json:"requests,omitempty"`
+	Astray   float64 `json:"astray,omitempty"`
 }
 
 // part is a geography.
@@ -233,29 +237,55 @@ type Reset struct {
 // AddReset takes up a reset, after the page loads of the stretch. Clients
 // without a page load in it count, too.
 func (o *Observer) AddReset(x *Reset, clients *Clients) {
-	c, known := clients.find(x.Client)
-	if !known {
-		if o.find(x.Client.Addr()) >= 0 {
-			o.coming.Resets += x.Count
-			o.coming.Unplaced += x.Count
-		}
+	if r := o.rowOf(x.Client, x.Count, &o.coming.Resets, &o.coming.Unplaced, clients); r != nil {
+		r.Resets += x.Count
+	}
+}
+
+// Requests are what browsers of one client prefix told of requests to one
+// service.
+type Requests struct {
+	Client      netip.Prefix // a /24 or /48
+	Service     string
+	All, Failed float64
+}
+
+// AddRequests takes up requests, after the page loads of the stretch.
+func (o *Observer) AddRequests(x *Requests, clients *Clients) {
+	if x.Service != o.plan.Service {
 		return
+	}
+	if r := o.rowOf(x.Client, x.All, &o.coming.Requests, &o.coming.Astray, clients); r != nil {
+		r.Loads += x.All
+		r.Broken += x.Failed
+	}
+}
+
+// rowOf returns the row of a client prefix, and counts n things of its clients;
+// nil where none is known, which is counted too, or where they are none of this
+// ramp's, which is not.
+func (o *Observer) rowOf(prefix netip.Prefix, n float64, seen, unplaced *float64, clients *Clients) *ramp.Row {
+	c, known := clients.find(prefix)
+	if !known {
+		if o.find(prefix.Addr()) >= 0 {
+			*seen += n
+			*unplaced += n
+		}
+		return nil
 	}
 	first, others := o.armOf(c.steered[0]), c.many
 	for _, steered := range c.steered[1:] {
 		others = others || steered.IsValid() && o.armOf(steered) != first
 	}
 	if first.part < 0 && !others {
-		return // none of this ramp's
+		return nil
 	}
-	o.coming.Resets += x.Count
+	*seen += n
 	if others || first.cut {
-		o.coming.Unplaced += x.Count
-		return
+		*unplaced += n
+		return nil
 	}
-	if r := o.row(&o.parts[first.part], c.steered[0].Addr(), c.network); r != nil {
-		r.Resets += x.Count
-	}
+	return o.row(&o.parts[first.part], c.steered[0].Addr(), c.network)
 }
 
 // place is the arm that an address is in.

@@ -71,11 +71,9 @@ func (r *Runner) fits(p *ramp.Plan) error {
 	if p.Watches(ramp.Load) && !slices.ContainsFunc(snapshot.Fleet.PoPs, func(x edge.PoP) bool { return x.Capacity > 0 }) {
 		return refuse("guardrails: load: no PoP of the fleet has a capacity: the ramp would hold for want of loads (list the guardrails without it)")
 	}
-	if p.Watches(ramp.PageFailures) || p.Watches(ramp.Resets) && r.cfg.Resets == nil {
-		for _, m := range []ramp.Metric{ramp.PageFailures, ramp.Resets} {
-			if p.Watches(m) {
-				return refuse("guardrails: %s: it has no source here, and the ramp would wait for ever", m)
-			}
+	for m, known := range map[ramp.Metric]bool{ramp.PageFailures: r.cfg.Requests != nil, ramp.Resets: r.cfg.Resets != nil} {
+		if p.Watches(m) && !known {
+			return refuse("guardrails: %s: it has no source here, and the ramp would wait for ever", m)
 		}
 	}
 	// As it will be: with every geography at the first step.

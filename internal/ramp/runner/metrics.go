@@ -14,6 +14,7 @@ type metrics struct {
 	decisions *prometheus.CounterVec
 	loads     *prometheus.CounterVec
 	resets    *prometheus.CounterVec
+	requests  *prometheus.CounterVec
 	told      *prometheus.CounterVec
 	share     *prometheus.GaugeVec
 	achieved  *prometheus.GaugeVec
@@ -34,6 +35,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		decisions: counter("decisions_total", "Decisions, by ramp and action.", "ramp", "action"),
 		loads:     counter("page_loads_total", "Page loads that were looked at, by ramp and result: seen, unjoined (nobody knows who asked DNS), cut (address kept too short), dropped (too many units).", "ramp", "result"),
 		resets:    counter("resets_total", "Connections torn away that were looked at, by ramp and result: seen, unplaced (nobody knows the client's arm).", "ramp", "result"),
+		requests:  counter("requests_total", "Requests that browsers told of and that were looked at, by ramp and result: seen, unplaced (nobody knows the client's arm).", "ramp", "result"),
 		told:      counter("webhooks_total", "Messages to the webhook, by result: sent, failed (given up), dropped (too many waited).", "result"),
 		share:     gauge("share_ratio", "Share of a geography's clients that the ramp moves.", "ramp", "geography"),
 		achieved:  gauge("achieved_ratio", "Treatment arm's share of page views in the present step.", "ramp", "geography"),
@@ -41,7 +43,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		seen:      gauge("evidence_timestamp_seconds", "End of the evidence that was taken up.", "ramp"),
 		held:      gauge("held", "1: the geography is held or was rolled back, and waits for the operator.", "ramp", "geography"),
 	}
-	for _, c := range []prometheus.Collector{m.looks, m.decisions, m.loads, m.resets, m.told, m.share, m.achieved, m.dirty, m.seen, m.held} {
+	for _, c := range []prometheus.Collector{m.looks, m.decisions, m.loads, m.resets, m.requests, m.told, m.share, m.achieved, m.dirty, m.seen, m.held} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("runner: %w", err)
 		}
@@ -62,6 +64,8 @@ func (m *metrics) covered(id string, c observe.Coverage) {
 	}
 	m.resets.WithLabelValues(id, "seen").Add(c.Resets)
 	m.resets.WithLabelValues(id, "unplaced").Add(c.Unplaced)
+	m.requests.WithLabelValues(id, "seen").Add(c.Requests)
+	m.requests.WithLabelValues(id, "unplaced").Add(c.Astray)
 }
 
 // announce shows and tells what a look or a command came to.

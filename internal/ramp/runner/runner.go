@@ -70,13 +70,19 @@ type Resets interface {
 	Resets(ctx context.Context, since, until time.Time) iter.Seq2[*observe.Reset, error]
 }
 
+// Requests yields what browsers told in [since, until) of requests to services.
+// A value is valid until the next one.
+type Requests interface {
+	Requests(ctx context.Context, since, until time.Time) iter.Seq2[*observe.Requests, error]
+}
+
 // Places says where an address is; another version may say otherwise.
 type Places interface {
 	Lookup(a netip.Addr) edge.Place
 	Version() string
 }
 
-// Config of a Runner. All but Resets, Tokens, Every, Lag, Keep, Webhook and Now
+// Config of a Runner. All but Resets, Requests, Tokens, Every, Lag, Keep, Webhook and Now
 // are required.
 type Config struct {
 	Records  Records
@@ -84,7 +90,8 @@ type Config struct {
 	Trails   Trails
 	Steering Steering
 	Evidence Evidence
-	Resets   Resets // nil: they are not known
+	Resets   Resets   // nil: they are not known
+	Requests Requests // nil: those that fail are not known
 	Places   Places
 	Tokens   *tokens.Tokens // nil: nobody is let in
 
@@ -257,10 +264,10 @@ func (r *Runner) look(ctx context.Context, now time.Time, active []string, lease
 		if trouble = r.gather(ctx, group, from, until); trouble != nil {
 			break
 		}
-		if err := r.gatherResets(ctx, group, from, until); err != nil { // the others go on
+		if err := r.gatherMore(ctx, group, from, until); err != nil { // the others go on
 			silence = err
-			seeing = slices.DeleteFunc(seeing, r.watchesResets)
-			group = slices.DeleteFunc(group, r.watchesResets)
+			seeing = slices.DeleteFunc(seeing, r.wantsMore)
+			group = slices.DeleteFunc(group, r.wantsMore)
 		}
 		for _, id := range group {
 			if err := r.step(id, from, until, now, lease); err != nil {
@@ -277,7 +284,7 @@ func (r *Runner) look(ctx context.Context, now time.Time, active []string, lease
 			continue
 		}
 		why := trouble
-		if r.watchesResets(id) {
+		if r.wantsMore(id) {
 			why = cmp.Or(trouble, silence)
 		}
 		if err := r.blind(id, now, why, lease); err != nil {
@@ -379,7 +386,7 @@ func (r *Runner) gather(ctx context.Context, group []string, from, until time.Ti
 		if err != nil {
 			return fmt.Errorf("runner: page loads: %w", err)
 		}
-		if r.cfg.Resets != nil {
+		if r.cfg.Resets != nil || r.cfg.Requests != nil {
 			r.clients.Learn(l)
 		}
 		for _, o := range all {
@@ -389,30 +396,46 @@ func (r *Runner) gather(ctx context.Context, group []string, from, until time.Ti
 	return nil
 }
 
-// gatherResets reads the resets of a stretch for those of a group of ramps that
-// are judged by them.
-func (r *Runner) gatherResets(ctx context.Context, group []string, from, until time.Time) error {
-	var all []*observe.Observer
-	for _, id := range group {
-		if r.watchesResets(id) {
-			all = append(all, r.observers[id])
+// gatherMore reads what other sources than beacons know of a stretch, for those
+// of a group of ramps that are judged by it.
+func (r *Runner) gatherMore(ctx context.Context, group []string, from, until time.Time) error {
+	if all := r.watching(group, ramp.Resets); len(all) > 0 && r.cfg.Resets != nil {
+		for x, err := range r.cfg.Resets.Resets(ctx, from, until) {
+			if err != nil {
+				return fmt.Errorf("runner: resets: %w", err)
+			}
+			for _, o := range all {
+				o.AddReset(x, r.clients)
+			}
 		}
 	}
-	if len(all) == 0 || r.cfg.Resets == nil {
-		return nil
-	}
-	for x, err := range r.cfg.Resets.Resets(ctx, from, until) {
-		if err != nil {
-			return fmt.Errorf("runner: resets: %w", err)
-		}
-		for _, o := range all {
-			o.AddReset(x, r.clients)
+	if all := r.watching(group, ramp.PageFailures); len(all) > 0 && r.cfg.Requests != nil {
+		for x, err := range r.cfg.Requests.Requests(ctx, from, until) {
+			if err != nil {
+				return fmt.Errorf("runner: requests: %w", err)
+			}
+			for _, o := range all {
+				o.AddRequests(x, r.clients)
+			}
 		}
 	}
 	return nil
 }
 
-func (r *Runner) watchesResets(id string) bool { return r.known[id].plan.Watches(ramp.Resets) }
+func (r *Runner) watching(group []string, m ramp.Metric) (all []*observe.Observer) {
+	for _, id := range group {
+		if r.known[id].plan.Watches(m) {
+			all = append(all, r.observers[id])
+		}
+	}
+	return all
+}
+
+// wantsMore reports whether a ramp is judged by more than beacons.
+func (r *Runner) wantsMore(id string) bool {
+	p := r.known[id].plan
+	return p.Watches(ramp.Resets) || p.Watches(ramp.PageFailures)
+}
 
 // shares returns the treatment arms' shares, by geography.
 func shares(p *ramp.Plan, s *ramp.State) []float64 {

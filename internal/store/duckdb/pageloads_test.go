@@ -69,7 +69,7 @@ func pageLoadOf(b *edge.Beacon) (l edge.PageLoad, ok bool) {
 	}
 	view := b.View()
 	l = edge.PageLoad{
-		Cell: v.Cell, At: b.Received, Client: v.Prefix, Served: v.Served, Resolver: v.Resolver,
+		Cell: v.Cell, At: b.Received, Client: v.Prefix, Weight: v.Weight, Served: v.Served, Resolver: v.Resolver,
 		PoP: b.Page.PoP, VIP: b.Page.VIP, Connect: float64(float32(b.Page.Connect)), Coarse: slices.Contains(b.Flags, "coarse"),
 	}
 	for k := range l.RTT {
