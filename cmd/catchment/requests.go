@@ -45,7 +45,7 @@ type rampRequests string
 
 // Requests implements runner.Requests.
 func (dir rampRequests) Requests(ctx context.Context, since, until time.Time) iter.Seq2[*observe.Requests, error] {
-	wanted := func(d edge.Day) bool { return since.Before((d+1).Time()) && d.Time().Before(until) }
+	wanted := func(d edge.Day) bool { return since.Before((d + 1).Time()) && d.Time().Before(until) }
 	return func(yield func(*observe.Requests, error) bool) {
 		for r, err := range daylog.Read[edge.RequestRecord](string(dir), wanted) {
 			if err == nil {

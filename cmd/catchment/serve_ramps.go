@@ -53,7 +53,7 @@ func serveRamps(f *rampFlags, data string, keep edge.Granule, places *geo.DB, kn
 	ramps, err := runner.New(runner.Config{
 		Records: plane, Leases: plane, Trails: plane, Steering: plane, Evidence: engine, Places: places, Tokens: known,
 		Resets: &rampResets{data, resets.Heard, plane.Snapshot}, Requests: rampRequests(requestDir(data)),
-		Every:  f.every, Lag: f.lag, Keep: keep, Webhook: webhook,
+		Every: f.every, Lag: f.lag, Keep: keep, Webhook: webhook,
 	}, log, reg)
 	if err != nil {
 		return nil, nil, &refusedError{errors.Join(err, engine.Close())}
