@@ -124,7 +124,7 @@ func (s *dashStability) downloads(ctx context.Context, f *dashboard.StabilityFig
 		f.Answers = append(f.Answers, dashboard.StabilityAnswer{VIP: r.Summary[i].VIP, Text: about.Answer(by, &r.Summary[i], r.Rows)})
 	}
 	var out bytes.Buffer
-	if err := report.Stability(&out, report.JSON, by, r, about); err != nil {
+	if err := report.StabilityGroups(&out, by, r, about); err != nil {
 		return err
 	}
 	f.Networks = json.RawMessage(bytes.TrimSpace(out.Bytes()))

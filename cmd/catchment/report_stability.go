@@ -95,12 +95,17 @@ func (f *stabilityFlags) read(io stdio, c analysis.StabilityCriteria) (*analysis
 func runReportStability(io stdio, args []string) error {
 	c := analysis.DefaultStability()
 	tolerable, alarm := 100*c.Tolerable, 100*c.Alarm
+	table := ""
 	f, err := parseStability(io, "stability", reportStabilityAbout, args, func(fs *flag.FlagSet) {
 		fs.Float64Var(&tolerable, "tolerable", tolerable, "`percent` of downloads of 75 s that may break; beyond it, surely, a group is unstable")
 		fs.Float64Var(&alarm, "alarm", alarm, "`percent` that must be found: a group that was watched too shortly for it is not judged")
+		fs.StringVar(&table, "table", "groups", "which table --format csv writes: groups or answers")
 	}, func(fs *flag.FlagSet) error {
 		if !(tolerable > 0 && alarm > tolerable && alarm < 100) {
 			return usagef(fs, "--tolerable, --alarm: want 0 < tolerable < alarm < 100")
+		}
+		if table != "groups" && table != "answers" {
+			return usagef(fs, "--table: %q is not one of groups, answers", table)
 		}
 		return nil
 	})
@@ -114,6 +119,9 @@ func runReportStability(io stdio, args []string) error {
 	}
 	if f.about.Resets, err = f.resets(); err != nil {
 		return err
+	}
+	if f.format == report.CSV && table == "answers" {
+		return report.StabilityAnswers(io.out, f.by, s.Rows(), f.about)
 	}
 	return report.Stability(io.out, f.format, f.by, s.Rows(), f.about)
 }

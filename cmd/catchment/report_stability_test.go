@@ -108,7 +108,7 @@ func handIn(t *testing.T, data string) {
 
 func TestReportStability(t *testing.T) {
 	data := t.TempDir()
-	if out := mustReport(t, "stability", "--data", data, "--format", "json"); out != "[]\n" {
+	if out := mustReport(t, "stability", "--data", data, "--format", "json"); !strings.Contains(out, `"answers":[],`) || !strings.HasSuffix(out, "\"groups\":[]\n}\n") {
 		t.Errorf("of nothing: %s", out)
 	}
 	if out := mustReport(t, "flips", "--data", data); !strings.Contains(out, "no agent has handed in anything") {
@@ -117,13 +117,13 @@ func TestReportStability(t *testing.T) {
 	handIn(t, data)
 	table := mustReport(t, "stability", "--data", data)
 	first, _, _ := strings.Cut(table, "\n")
-	const want = "Is TCP over global as stable as over unicast? No, not for 1 of 2 groups that were watched for long enough: DE AS64497 Example Netz." +
-		" In all, 41.2 of 1,000 minutes of connection more fail than over unicast (95 %: 33.4 to 50.2)." +
+	const want = "Is TCP over global as stable as over unicast? No, not for 1 of 2 groups that were watched for long enough: DE AS64497 Example Netz (packets balanced)." +
+		" In 1,000 minutes of connection 41.2 more broke than over unicast (95 %: 33.4 to 50.2 more)." +
 		" A group that lost 2 % of downloads of 75 s would have been found with 95 %."
 	if first != want {
 		t.Errorf("got  %s\nwant %s\n%s", first, want, table)
 	}
-	var rows []struct {
+	type group struct {
 		Group                    map[string]any
 		ASName                   string `json:"as_name"`
 		Verdict, Pattern, Course string
@@ -142,8 +142,19 @@ func TestReportStability(t *testing.T) {
 		Cost                 float64
 		PoPs                 []struct{ PoP string }
 	}
-	if err := json.Unmarshal([]byte(mustReport(t, "stability", "--data", data, "--format", "json")), &rows); err != nil {
+	var all struct {
+		Answers []struct{ Answer string }
+		Groups  []group
+	}
+	if err := json.Unmarshal([]byte(mustReport(t, "stability", "--data", data, "--format", "json")), &all); err != nil {
 		t.Fatal(err)
+	}
+	rows := all.Groups
+	if len(all.Answers) != 1 || all.Answers[0].Answer != want {
+		t.Errorf("in JSON: %+v", all.Answers)
+	}
+	if out := mustReport(t, "stability", "--data", data, "--format", "csv", "--table", "answers"); !strings.HasPrefix(out, "vip,answer,groups,unstable,") || !strings.Contains(out, want) {
+		t.Errorf("in CSV: %s", out)
 	}
 	if len(rows) != 2 {
 		t.Fatalf("%+v", rows)
@@ -181,6 +192,9 @@ func TestReportStability(t *testing.T) {
 				t.Errorf("%s %q: %v; want a usage error", kind, args, err)
 			}
 		}
+	}
+	if _, _, err := reportOf(t, "stability", "--data", data, "--table", "x"); !errors.Is(err, errUsage) {
+		t.Errorf("an unknown table: %v", err)
 	}
 	if _, _, err := reportOf(t, "stability", "--data", data, "--tolerable", "3"); !errors.Is(err, errUsage) {
 		t.Errorf("more is tolerable than alarming: %v", err)

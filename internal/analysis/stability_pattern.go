@@ -76,6 +76,9 @@ func (c *connections) blackHole() bool {
 	return c.swallowed >= leastSwallowed && 2*c.swallowed > c.big
 }
 
+// unreachable reports whether most connections never come about.
+func (c *connections) unreachable() bool { return c.unmade > c.downloads+c.big }
+
 // shared reports whether most trouble comes within a minute of some of the
 // control, which has about as much: not surely less than half.
 func (j *judging) shared() bool {

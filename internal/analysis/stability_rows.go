@@ -92,20 +92,7 @@ func (s *Stability) Rows() StabilityReport {
 		j := &all[i]
 		row := j.row(s.by)
 		row.Chance = chances[i]
-		switch {
-		case j.vip.blackHole() && j.vip.swallowed >= leastEpisodes && j.control.blackHole():
-			row.Verdict = UnicastToo
-		case j.vip.blackHole() && j.vip.swallowed >= leastEpisodes:
-			row.Verdict = Unstable
-		case chances[i] <= cutoff && s.criteria.alike(&j.vip.connections, j.control):
-			row.Verdict = UnicastToo
-		case chances[i] <= cutoff:
-			row.Verdict = Unstable
-		case j.vip.minutes() < needed:
-			row.Verdict = TooFewHours
-		default:
-			row.Verdict = Stable
-		}
+		row.Verdict = s.criteria.verdict(j, chances[i] <= cutoff, needed)
 		out.Rows = append(out.Rows, row)
 		v := vips[j.group.vip]
 		if v == nil {
@@ -160,22 +147,23 @@ func ratioOf(vip, unicast *Survival) Rate {
 // if there is no such, of all PoPs.
 func (s *Stability) control(g stabilityGroup, c *vipCell, others map[edge.PoPID]bool) *connections {
 	pops := s.controls[g.at]
+	sum := newConnections()
 	for _, choose := range []func(edge.PoPID) bool{
 		func(p edge.PoPID) bool { return c.served[p] != nil },
 		func(p edge.PoPID) bool { return others[p] },
 		func(edge.PoPID) bool { return true },
 	} {
-		sum := newConnections()
+		sum = newConnections()
 		for p, o := range pops {
 			if choose(p) {
 				sum.join(o)
 			}
 		}
 		if sum.ms > 0 {
-			return sum
+			break
 		}
 	}
-	return newConnections()
+	return sum
 }
 
 // reached are the PoPs that each VIP leads anybody to.

@@ -267,6 +267,23 @@ func TestStabilityPatterns(t *testing.T) {
 				}
 			}
 		}, BlackHole, NoFailures, Unstable},
+		"no way to the VIP": {func(a *agents, s *Stability) {
+			for i := range 200 {
+				a.at(s, 20*i, "vip:global", func(d *edge.Download) {
+					d.Outcome, d.Stage, d.Connect, d.Duration, d.PoP, d.PoPEnd = edge.DownloadTimeout, edge.DownloadConnecting, 0, 0, "", ""
+				})
+				a.at(s, 20*i, "pop:iad", ok)
+			}
+		}, PathCut, NoFailures, Unstable},
+		"no way anywhere": {func(a *agents, s *Stability) {
+			for i := range 200 {
+				for _, target := range []edge.DownloadTarget{"vip:global", "pop:iad"} {
+					a.at(s, 20*i, target, func(d *edge.Download) {
+						d.Outcome, d.Stage, d.Connect, d.Duration, d.PoP, d.PoPEnd = edge.DownloadRefused, edge.DownloadConnecting, 0, 0, "", ""
+					})
+				}
+			}
+		}, AtPoP, NoFailures, UnicastToo},
 		"the agent is held up": {func(a *agents, s *Stability) {
 			for i := range 2000 {
 				a.at(s, 20*i, "vip:global", func(d *edge.Download) { d.Outcome, d.Stage, d.Lagged = edge.DownloadStall, edge.DownloadBody, true })

@@ -77,6 +77,28 @@ func (c StabilityCriteria) needed(cutoff float64) float64 {
 	return math.Inf(1)
 }
 
+// verdict is that of a group, suspect if it breaks more than is tolerable.
+func (c StabilityCriteria) verdict(j *judging, suspect bool, needed float64) StabilityVerdict {
+	vip := &j.vip.connections
+	unless := func(too bool) StabilityVerdict {
+		if too {
+			return UnicastToo
+		}
+		return Unstable
+	}
+	switch {
+	case vip.blackHole() && vip.swallowed >= leastEpisodes:
+		return unless(j.control.blackHole())
+	case vip.unreachable() && len(vip.trouble) >= leastEpisodes:
+		return unless(j.control.unreachable())
+	case suspect:
+		return unless(c.alike(vip, j.control))
+	case vip.minutes() < needed:
+		return TooFewHours
+	}
+	return Stable
+}
+
 // alike reports whether the control fails as well: it is beyond the tolerable,
 // and the VIP's rate not surely higher.
 func (c StabilityCriteria) alike(vip, control *connections) bool {

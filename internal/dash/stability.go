@@ -20,7 +20,7 @@ type Stability interface {
 // StabilityFigures are those of a stretch of time.
 type StabilityFigures struct {
 	Answers  []StabilityAnswer // one for each VIP that was downloaded over
-	Networks json.RawMessage   // rows of `catchment report stability --format json`; nil: none
+	Networks json.RawMessage   // the groups of `catchment report stability --format json`; nil: none
 	Resets   json.RawMessage   // rows of `catchment report resets --format json`; nil: none
 	Days     []StabilityDay    // ascending
 }

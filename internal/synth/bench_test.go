@@ -9,11 +9,11 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,9 +23,10 @@ import (
 )
 
 // BenchmarkDownloads keeps slow downloads open from a PoP in another process,
-// 1,000 of them, or as many as SYNTH_DOWNLOADS says, and reports what one costs
-// the agent: memory (RSS, without the sockets' in the kernel) and CPU. The
-// case net/http is the same with the standard library's client.
+// 1,000 of them, or as many as SYNTH_DOWNLOADS says, and reports what they take
+// of the agent and of the PoP: memory (RSS of the process, without the sockets'
+// in the kernel) and CPU (of one core). The case net/http is the same with the
+// standard library's client.
 func BenchmarkDownloads(b *testing.B) {
 	count := 1000
 	if text := os.Getenv("SYNTH_DOWNLOADS"); text != "" {
@@ -35,17 +36,23 @@ func BenchmarkDownloads(b *testing.B) {
 		}
 	}
 	cert, pool := certificate(b, "*.probe.edge.example", "www.edge.example")
-	port, tlsPort := popProcess(b, cert)
-	a, _, _ := newAgent(b, Config{Port: port, TLSPort: tlsPort, RootCAs: pool, Limits: Limits{Connect: time.Minute, Answer: time.Minute, Stall: time.Minute}})
+	far, port, tlsPort := popProcess(b, cert)
+	a, out, _ := newAgent(b, Config{Port: port, TLSPort: tlsPort, RootCAs: pool, Limits: Limits{Connect: time.Minute, Answer: time.Minute, Stall: time.Minute}})
 	for _, p := range []Protocol{HTTP, HTTPS, HTTP2} {
 		r := routeTo(b, a, "pop:iad", "127.0.0.1", p)
 		b.Run(string(p), func(b *testing.B) {
-			load(b, count, func(ctx context.Context) { a.slow(ctx, r, 2*time.Minute) })
+			load(b, far, count, func(ctx context.Context) { a.slow(ctx, r, 2*time.Minute) })
+			for _, d := range out.all {
+				if d.Outcome != Stopped {
+					b.Errorf("%s at %s after %.0f ms: %s %s", d.Outcome, d.Stage, d.Duration, d.Errno, d.Error)
+				}
+			}
+			out.all = nil
 		})
 	}
 	b.Run("net/http", func(b *testing.B) {
 		t := &http.Transport{}
-		load(b, count, func(ctx context.Context) {
+		load(b, far, count, func(ctx context.Context) {
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/slow?seconds=120&bytes=48000", port), nil)
 			if err != nil {
 				panic(err)
@@ -58,36 +65,49 @@ func BenchmarkDownloads(b *testing.B) {
 	})
 }
 
-// load runs count downloads at a time and reports what one costs while all of
-// them are under way.
-func load(b *testing.B, count int, download func(context.Context)) {
-	runtime.GC()
-	before := rss(b)
+// load runs count downloads at a time and reports what they cost this process
+// and that of the PoP while all of them are under way.
+func load(b *testing.B, pop, count int, download func(context.Context)) {
+	debug.FreeOSMemory() // what the case before took
+	agent := os.Getpid()
+	before := rss(b, agent)
 	for b.Loop() {
 		ctx, cancel := context.WithCancel(b.Context())
 		var all sync.WaitGroup
+		var open atomic.Int64
 		for range count {
-			all.Go(func() { download(ctx) })
-			time.Sleep(time.Millisecond) // 1,000 a second
+			open.Add(1)
+			all.Go(func() { defer open.Add(-1); download(ctx) })
+			time.Sleep(3 * time.Millisecond) // an agent spreads them over 75 s
 		}
 		settle, measure := 3*time.Second, 10*time.Second
 		if testing.Short() { // that it runs, not what it says
 			settle, measure = 100*time.Millisecond, 100*time.Millisecond
 		}
 		time.Sleep(settle)
-		used, begin := cpu(b), time.Now()
+		used, usedThere, begin := cpu(b, agent), cpu(b, pop), time.Now()
 		time.Sleep(measure)
-		share := (cpu(b) - used).Seconds() / time.Since(begin).Seconds()
-		b.ReportMetric(float64(rss(b)-before)/float64(count), "RSS-B/download")
+		took := time.Since(begin).Seconds()
+		share, shareThere := (cpu(b, agent)-used).Seconds()/took, (cpu(b, pop)-usedThere).Seconds()/took
+		if n := int(open.Load()); n < count {
+			b.Errorf("%d downloads ended before their time", count-n)
+		}
+		taken := rss(b, agent)
+		b.ReportMetric(float64(taken-before)/float64(count), "B/download")
 		b.ReportMetric(1e6*share/float64(count), "CPU-µs/s/download")
+		b.ReportMetric(float64(taken)/(1<<20), "agent-MiB")
+		b.ReportMetric(100*share, "agent-%core")
+		b.ReportMetric(float64(rss(b, pop))/(1<<20), "PoP-MiB")
+		b.ReportMetric(100*shareThere, "PoP-%core")
 		b.ReportMetric(0, "ns/op")
 		cancel()
 		all.Wait()
 	}
 }
 
-func rss(b *testing.B) int {
-	text, err := os.ReadFile("/proc/self/status")
+// rss is the memory of a process, bytes.
+func rss(b *testing.B, pid int) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Skip(err)
 	}
@@ -104,16 +124,26 @@ func rss(b *testing.B) int {
 	return 0
 }
 
-func cpu(b *testing.B) time.Duration {
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		b.Fatal(err)
+// cpu is what a process has used: utime and stime of proc_pid_stat(5), in
+// ticks of 10 ms.
+func cpu(b *testing.B, pid int) (used time.Duration) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Skip(err)
 	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	_, rest, _ := strings.Cut(string(text), ") ")
+	for _, field := range strings.Fields(rest)[11:13] {
+		ticks, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		used += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return used
 }
 
 // popProcess runs a PoP in a process of its own, until the benchmark ends.
-func popProcess(b *testing.B, cert *tls.Certificate) (port, tlsPort uint16) {
+func popProcess(b *testing.B, cert *tls.Certificate) (pid int, port, tlsPort uint16) {
 	b.Helper()
 	key, err := pemOf(cert)
 	if err != nil {
@@ -138,7 +168,7 @@ func popProcess(b *testing.B, cert *tls.Certificate) (port, tlsPort uint16) {
 		b.Fatal(err)
 	}
 	go io.Copy(io.Discard, out)
-	return port, tlsPort
+	return cmd.Process.Pid, port, tlsPort
 }
 
 // TestMain runs the tests, or, for a benchmark that started it so, a PoP that
