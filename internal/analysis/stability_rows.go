@@ -142,8 +142,8 @@ func ratioOf(vip, unicast *Survival) Rate {
 	return Rate{vip.Rate.PerMinute / unicast.Rate.PerMinute, low, high}
 }
 
-// control is what the same group saw over the own addresses of the PoPs that
-// the VIP led it to; if it led to none, of those that it leads others to; and
+// control is what the same group saw over the own addresses, of the VIP's
+// families, of the PoPs that the VIP led it to; if it led to none, of those that it leads others to; and
 // if there is no such, of all PoPs.
 func (s *Stability) control(g stabilityGroup, c *vipCell, others map[edge.PoPID]bool) *connections {
 	pops := s.controls[g.at]
@@ -155,7 +155,7 @@ func (s *Stability) control(g stabilityGroup, c *vipCell, others map[edge.PoPID]
 	} {
 		sum = newConnections()
 		for p, o := range pops {
-			if choose(p) {
+			if c.asked[p.family] && choose(p.pop) {
 				sum.join(o)
 			}
 		}

@@ -267,6 +267,17 @@ func TestStabilityPatterns(t *testing.T) {
 				}
 			}
 		}, BlackHole, NoFailures, Unstable},
+		"IPv6 is bad, the VIP has none": {func(a *agents, s *Stability) {
+			for i := range 2000 {
+				broken := ok
+				if i%20 == 0 {
+					broken = fail(edge.DownloadReset, 30000)
+				}
+				a.at(s, 20*i, "vip:global", broken)
+				a.at(s, 20*i, "pop:iad", ok)
+				a.at(s, 20*i, "pop:iad", func(d *edge.Download) { broken(d); d.Family = 6 })
+			}
+		}, Balanced, Continuous, Unstable},
 		"no way to the VIP": {func(a *agents, s *Stability) {
 			for i := range 200 {
 				a.at(s, 20*i, "vip:global", func(d *edge.Download) {
