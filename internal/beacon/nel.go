@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -21,7 +22,8 @@ type RequestLog interface {
 
 const (
 	// maxReports is more than browsers send at a time.
-	maxReports = 100
+	maxReports    = 100
+	maxReportBody = 256 << 10 // bytes
 
 	// maxReportAge is how old a report may be: what is older may be of before a
 	// change, and says nothing of now.
@@ -74,9 +76,9 @@ func (c *Collector) takeReports(r *http.Request, now time.Time) (_ *refusal, n r
 	if ref := c.take(capKey(from.addr), 1, now); ref != nil {
 		return ref, n
 	}
-	body, ref := readBody(nil, r)
-	if ref != nil {
-		return ref, n
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxReportBody))
+	if err != nil {
+		return refuse(http.StatusRequestEntityTooLarge, ReasonLength, fmt.Sprintf("a body has at most %d bytes", maxReportBody)), n
 	}
 	all, err := decodeReports(body)
 	if err != nil {
@@ -161,7 +163,10 @@ func (x *report) failed() (failed, counts bool) {
 	switch b := &x.Body; {
 	case b.SamplingFraction == nil || !(*b.SamplingFraction >= leastFraction && *b.SamplingFraction <= 1):
 		return false, false
-	case b.Type == "abandoned":
+	case b.Type == "abandoned", b.Type == "dns.address_changed":
+		// The latter stands for any report, of a success too, that comes from
+		// another address than the policy did (section 6.3 of the draft): after a
+		// ramp has moved somebody it says nothing.
 		return false, false
 	case b.Type == "ok":
 		return false, true
@@ -175,7 +180,7 @@ func (x *report) weight() float64 { return 1 / *x.Body.SamplingFraction }
 
 // failures are the types of section 5 of the draft that are kept by name.
 var failures = map[string]bool{
-	"dns.unreachable": true, "dns.name_not_resolved": true, "dns.failed": true, "dns.address_changed": true,
+	"dns.unreachable": true, "dns.name_not_resolved": true, "dns.failed": true,
 	"tcp.timed_out": true, "tcp.closed": true, "tcp.reset": true, "tcp.refused": true, "tcp.aborted": true,
 	"tcp.address_invalid": true, "tcp.address_unreachable": true, "tcp.failed": true,
 	"tls.version_or_cipher_mismatch": true, "tls.bad_client_auth_cert": true, "tls.cert.name_invalid": true, "tls.cert.date_invalid": true,

@@ -41,6 +41,7 @@ const chromiumReports = `[
  {"age":1,"body":{"phase":"application","sampling_fraction":0.5,"status_code":503,"type":"http.error"},"type":"network-error","url":"https://www.edge.example/"},
  {"age":1,"body":{"phase":"dns","sampling_fraction":1,"status_code":0,"type":"dns.<script>"},"type":"network-error","url":"https://www.edge.example/"},
  {"age":1,"body":{"phase":"dns","sampling_fraction":1,"type":"dns.failed"},"type":"network-error","url":"https://other.example/"},
+ {"age":1,"body":{"phase":"dns","sampling_fraction":0.25,"status_code":0,"type":"dns.address_changed"},"type":"network-error","url":"https://www.edge.example/"},
  {"age":3600000,"body":{"phase":"dns","sampling_fraction":1,"type":"dns.failed"},"type":"network-error","url":"https://www.edge.example/"},
  {"age":1,"body":{"blockedURL":"eval"},"type":"csp-violation","url":"https://www.edge.example/"}
 ]`
@@ -76,7 +77,7 @@ func TestReports(t *testing.T) {
 		"no array":         {"application/reports+json", "{}", http.StatusBadRequest},
 		"no JSON":          {"application/reports+json", "[", http.StatusBadRequest},
 		"too many":         {"application/reports+json", "[" + strings.Repeat("{},", maxReports) + "{}]", http.StatusBadRequest},
-		"too long":         {"application/reports+json", "[" + strings.Repeat(" ", MaxBody) + "]", http.StatusRequestEntityTooLarge},
+		"too long":         {"application/reports+json", "[" + strings.Repeat(" ", maxReportBody) + "]", http.StatusRequestEntityTooLarge},
 		"nothing of ours":  {"application/reports+json", `[{"type":"network-error","url":"::"},{"type":"network-error","url":"https://www.edge.example/","body":{"type":"ok","sampling_fraction":1e-9}}]`, http.StatusNoContent},
 		"nothing":          {"application/reports+json; charset=utf-8", "[]", http.StatusNoContent},
 		"an age from hell": {"application/reports+json", `[{"type":"network-error","age":-1,"url":"https://www.edge.example/","body":{"type":"ok","sampling_fraction":1}}]`, http.StatusNoContent},
@@ -99,7 +100,7 @@ func TestReports(t *testing.T) {
 		t.Errorf("without a log: %d", w.Code)
 	}
 	wantLines(t, c.metricLines(),
-		`catchment_beacon_reports_total{result="taken"} 5`, `catchment_beacon_reports_total{result="passed"} 11`, `catchment_beacon_reports_total{result="refused"} 6`)
+		`catchment_beacon_reports_total{result="taken"} 5`, `catchment_beacon_reports_total{result="passed"} 13`, `catchment_beacon_reports_total{result="refused"} 6`)
 }
 
 func FuzzReports(f *testing.F) {

@@ -25,9 +25,13 @@ type GeographyViews struct {
 	ID string `json:"id"`
 	// Share is the treatment arm's, by which the name servers answered during
 	// the whole stretch. While it is not the one decided, nothing is judged.
-	Share float64    `json:"share"`
-	Rows  []Row      `json:"rows,omitempty"`
-	PoPs  []PoPViews `json:"pops,omitempty"` // where they went; for blame when a PoP is overloaded
+	Share float64 `json:"share"`
+	Rows  []Row   `json:"rows,omitempty"`
+	// What the heaviest single page load stands for where they are sampled, in
+	// minutes of connection, and the heaviest single report, in requests.
+	Minutes  float64    `json:"minutes,omitempty"`
+	Requests float64    `json:"requests,omitempty"`
+	PoPs     []PoPViews `json:"pops,omitempty"` // where they went; for blame when a PoP is overloaded
 }
 
 // Arm is a side of the comparison. A unit's arm is by the hash that steering

@@ -299,9 +299,13 @@ func capsOf(e *GeographyViews, share float64) (c caps) {
 		}
 	}
 	f := heaviest * min(share, 1-share)
-	for _, x := range []*float64{&c.judged, &c.latencies, &c.probes, &c.loads, &c.connected} {
+	for _, x := range []*float64{&c.judged, &c.latencies, &c.probes} {
 		*x = max(1, *x*f)
 	}
+	// A unit counts for one observation at least, whatever that stands for: were
+	// it cut, what is observed whole (a failure, a reset) would outweigh what is
+	// sampled.
+	c.loads, c.connected = max(1, e.Requests, c.loads*f), max(1, e.Minutes, c.connected*f)
 	return c
 }
 

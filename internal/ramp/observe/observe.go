@@ -50,8 +50,8 @@ type Coverage struct {
 	Dropped  int `json:"dropped,omitempty"`  // too many units at once
 
 	// Resets of clients that were looked at, and those among them that are in no
-	// arm: no page load tells by which address DNS steered them, or several do
-	// and are in different arms.
+	// arm: no page load tells by which address DNS steered them, or several
+	// do, of different units.
 	Resets   float64 `json:"resets,omitempty"`
 	Unplaced float64 `json:"unplaced,omitempty"`
 
@@ -68,6 +68,8 @@ type part struct {
 	rows      []ramp.Row
 	at        map[rowKey]int
 	pops      map[edge.PoPID]*ramp.PoPViews
+
+	minutes, requests float64 // the most that one observation stood for
 }
 
 type rowKey struct {
@@ -120,6 +122,7 @@ func (o *Observer) reset() {
 	for i := range o.parts {
 		p := &o.parts[i]
 		p.rows, p.at, p.pops = nil, map[rowKey]int{}, map[edge.PoPID]*ramp.PoPViews{}
+		p.minutes, p.requests = 0, 0
 	}
 }
 
@@ -181,7 +184,9 @@ func (o *Observer) add(p *part, l *edge.PageLoad, a netip.Addr) {
 	if r == nil {
 		return
 	}
-	r.Connected += connected * max(1, l.Weight)
+	minutes := connected * max(1, l.Weight)
+	r.Connected += minutes
+	p.minutes = max(p.minutes, minutes)
 	arm, scheme := ramp.Control, o.plan.From
 	if r.Treated(p.share) {
 		arm, scheme = ramp.Treatment, o.plan.To
@@ -237,7 +242,7 @@ type Reset struct {
 // AddReset takes up a reset, after the page loads of the stretch. Clients
 // without a page load in it count, too.
 func (o *Observer) AddReset(x *Reset, clients *Clients) {
-	if r := o.rowOf(x.Client, x.Count, &o.coming.Resets, &o.coming.Unplaced, clients); r != nil {
+	if _, r := o.rowOf(x.Client, x.Count, &o.coming.Resets, &o.coming.Unplaced, clients); r != nil {
 		r.Resets += x.Count
 	}
 }
@@ -255,44 +260,48 @@ func (o *Observer) AddRequests(x *Requests, clients *Clients) {
 	if x.Service != o.plan.Service {
 		return
 	}
-	if r := o.rowOf(x.Client, x.All, &o.coming.Requests, &o.coming.Astray, clients); r != nil {
+	if p, r := o.rowOf(x.Client, x.All, &o.coming.Requests, &o.coming.Astray, clients); r != nil {
 		r.Loads += x.All
 		r.Broken += x.Failed
+		p.requests = max(p.requests, x.All)
 	}
 }
 
 // rowOf returns the row of a client prefix, and counts n things of its clients;
 // nil where none is known, which is counted too, or where they are none of this
 // ramp's, which is not.
-func (o *Observer) rowOf(prefix netip.Prefix, n float64, seen, unplaced *float64, clients *Clients) *ramp.Row {
+func (o *Observer) rowOf(prefix netip.Prefix, n float64, seen, unplaced *float64, clients *Clients) (*part, *ramp.Row) {
 	c, known := clients.find(prefix)
 	if !known {
 		if o.find(prefix.Addr()) >= 0 {
 			*seen += n
 			*unplaced += n
 		}
-		return nil
+		return nil, nil
 	}
 	first, others := o.armOf(c.steered[0]), c.many
 	for _, steered := range c.steered[1:] {
 		others = others || steered.IsValid() && o.armOf(steered) != first
 	}
 	if first.part < 0 && !others {
-		return nil
+		return nil, nil
 	}
 	*seen += n
 	if others || first.cut {
 		*unplaced += n
-		return nil
+		return nil, nil
 	}
-	return o.row(&o.parts[first.part], c.steered[0].Addr(), c.network)
+	p := &o.parts[first.part]
+	return p, o.row(p, c.steered[0].Addr(), c.network)
 }
 
-// place is the arm that an address is in.
+// place is the unit that an address is in, and thereby its arm. Whose addresses
+// are in several units is in none, also if these are in the same arm: else
+// there would be more of them in the larger arm.
 type place struct {
-	part    int  // −1: none of this ramp's
-	cut     bool // the address is kept too short to tell the arm
-	treated bool
+	part int    // −1: none of this ramp's
+	cut  bool   // the address is kept too short to tell the unit
+	unit uint64 // of the part
 }
 
 func (o *Observer) armOf(steered netip.Prefix) place {
@@ -305,8 +314,7 @@ func (o *Observer) armOf(steered netip.Prefix) place {
 	if steered.Bits() < p.draw.Bits(a) {
 		return place{part: n, cut: true}
 	}
-	r := ramp.Row{Bucket: p.draw.Bucket(a)}
-	return place{part: n, treated: r.Treated(p.share)}
+	return place{part: n, unit: p.draw.Unit(a)}
 }
 
 // Evidence returns what came between two times. A geography of which followed
@@ -318,7 +326,7 @@ func (o *Observer) Evidence(from, until time.Time, followed func(geography strin
 		if !followed(p.geography.ID) {
 			continue
 		}
-		g := ramp.GeographyViews{ID: p.geography.ID, Share: p.share, Rows: p.rows}
+		g := ramp.GeographyViews{ID: p.geography.ID, Share: p.share, Rows: p.rows, Minutes: p.minutes, Requests: p.requests}
 		for _, v := range p.pops {
 			g.PoPs = append(g.PoPs, *v)
 		}
