@@ -20,8 +20,9 @@ import (
 type Format string
 
 // The formats. JSON is an array of one object per row, with a stable set of
-// keys (docs/method.md); CSV has the same figures in columns. Shares are 0 to
-// 1 in both, and percent in Table and Markdown; durations are milliseconds.
+// keys (docs/method.md), that of Stability within an object; CSV has the same
+// figures in columns. Shares are 0 to 1 in both, and percent in Table and
+// Markdown; durations are milliseconds.
 const (
 	Table    Format = "table"
 	CSV      Format = "csv"

@@ -3,7 +3,6 @@ package synth_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -27,7 +26,7 @@ type verdict struct {
 	}
 	Verdict, Pattern, Course string
 	VIP, Unicast             struct{ Downloads, Broken, Unmade, Big, Swallowed int }
-	Pairs, Flips, Resets     int
+	Pairs, Flips             int
 	Outcomes                 map[string]int
 }
 
@@ -45,27 +44,20 @@ func (w *world) report(t *testing.T, args ...string) []byte {
 // its way to the VIP is cut, or moves; its packets are balanced over two PoPs,
 // every other, one of ten or one of a hundred; large packets vanish; or nothing. Another VIP's
 // PoP crashes.
-//
-// That takes seconds, after which the verdicts are still "too few". With
-// LAB_VERDICT=7m more agents go on for so long, until there are verdicts.
 func TestReport(t *testing.T) {
 	const cut, moves, alternate, tenth, small, well, hundredth, networks = 0, 1, 2, 3, 4, 5, 6, 7
 	w, begin := newWorld(t, networks), time.Now()
-	concurrent, length := 8, "2s"
-	if os.Getenv("LAB_VERDICT") != "" {
-		concurrent, length = 60, "5s" // PoPs serve 64 of a /24
-	}
 	from := func(i int) string { return "ip saddr " + agentAddr(i) + " ip daddr " + global + " " }
 	w.filter(t, from(alternate)+"meta mark set numgen inc mod 2 offset 1")
 	w.filter(t, from(tenth)+"numgen random mod 10 < 1 meta mark set 2")
 	w.filter(t, from(hundredth)+"numgen inc mod 100 < 1 meta mark set 2")
 	w.filter(t, "ip saddr "+global+" ip daddr "+agentAddr(small)+" ip length > 1000 drop")
 	for i := range networks {
-		n := concurrent
+		n := 8
 		if i == hundredth {
-			n = max(n, 32) // most of its downloads pass
+			n = 32 // most of its downloads pass
 		}
-		w.agent(t, i, n, length)
+		w.agent(t, i, n, "2s")
 	}
 	// All are under way before anything happens.
 	within(t, 20*time.Second, func() string {
@@ -116,6 +108,9 @@ func TestReport(t *testing.T) {
 		}
 		return strings.Join(wrong, "\n")
 	})
+	for _, a := range r.Answers {
+		t.Logf("figures: %s", a.Answer)
+	}
 	for _, r := range r.Groups {
 		t.Logf("figures: %s AS%d: %s, %s; %d downloads, %d broken, %d not connected, %v; %d of %d flips; unicast %d of %d broken", r.Group.VIP, r.Group.ASN, r.Verdict, r.Pattern,
 			r.VIP.Downloads, r.VIP.Broken, r.VIP.Unmade, r.Outcomes, r.Flips, r.Pairs, r.Unicast.Broken, r.Unicast.Downloads)
@@ -124,14 +119,6 @@ func TestReport(t *testing.T) {
 		}
 	}
 	t.Logf("figures: all told apart after %.1f s", time.Since(begin).Seconds())
-	if text := os.Getenv("LAB_VERDICT"); text != "" {
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Until(begin.Add(d)))
-		w.verdicts(t)
-	}
 	flips := string(w.report(t, "flips", "--data", w.path("data"), "--by", "asn", "--format", "csv"))
 	for i := range networks {
 		if has := strings.Contains(flips, fmt.Sprintf("\nglobal,%d,", 64496+i)); has && (i == cut || i == small || i == well) || !has && i == moves {
@@ -140,46 +127,6 @@ func TestReport(t *testing.T) {
 	}
 	if answer := string(w.report(t, "stability", "--data", w.path("data"), "--by", "asn")); !strings.HasPrefix(answer, "Is TCP over global as stable as over unicast? ") {
 		t.Error(answer)
-	}
-}
-
-// verdicts checks what the report says once it has seen enough of the networks
-// of TestReport: a route that moved once makes none unstable, all else does. To
-// call a network stable takes less time if one that loses a tenth of downloads
-// is all that must be found.
-func (w *world) verdicts(t *testing.T) {
-	t.Helper()
-	var r stability
-	if err := json.Unmarshal(w.report(t, "stability", "--data", w.path("data"), "--by", "asn", "--alarm", "10", "--format", "json"), &r); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{
-		"global AS64496": "unstable, path cut", "global AS64497": "stable, route moved", "global AS64498": "unstable, packets balanced",
-		"global AS64499": "unstable, packets balanced", "global AS64500": "unstable, mtu black hole", "global AS64501": "stable, ",
-		"global AS64502": "unstable, packets balanced", "second AS64501": "unicast too, pop",
-	}
-	for _, g := range r.Groups {
-		name, got := fmt.Sprintf("%s AS%d", g.Group.VIP, g.Group.ASN), g.Verdict+", "+g.Pattern
-		t.Logf("figures: in the end %s: %s; %d downloads, %d broken, %d not connected, %v; unicast %d of %d broken; %d resets at PoPs", name, got,
-			g.VIP.Downloads, g.VIP.Broken, g.VIP.Unmade, g.Outcomes, g.Unicast.Broken, g.Unicast.Downloads, g.Resets)
-		if want[name] != "" && got != want[name] {
-			t.Errorf("%s: %s; want %s", name, got, want[name])
-		}
-		if torn := g.Pattern == "packets balanced" || g.Pattern == "route moved"; g.Group.VIP == "global" && torn != (g.Resets > 0) {
-			t.Errorf("%s: PoPs saw %d resets", name, g.Resets)
-		}
-		delete(want, name)
-	}
-	if len(want) > 0 {
-		t.Errorf("no groups %v", want)
-	}
-	for _, a := range r.Answers {
-		t.Logf("figures: %s", a.Answer)
-		for i, unstable := range []bool{true, false, true, true, true, false, true} {
-			if a.VIP == "global" && strings.Contains(a.Answer, fmt.Sprintf("AS%d ", 64496+i)) != unstable {
-				t.Errorf("AS%d is named, or should be: %s", 64496+i, a.Answer)
-			}
-		}
 	}
 }
 

@@ -34,8 +34,6 @@ const (
 	control = "192.0.2.254"
 )
 
-var pops = []string{"iad", "lax", "gru"}
-
 const fleetFile = `zone: edge.example
 probe: probe.edge.example
 pops:
@@ -177,26 +175,21 @@ func newWorld(t *testing.T, networks int) *world {
 		places += fmt.Sprintf("100.64.%d.0/28,NA,US,,,%d,Example %d,,\n", i, 64496+i, i)
 		w.write(t, fmt.Sprintf("token%d", i), token(i))
 	}
-	for _, pop := range pops {
-		tokens += fmt.Sprintf("pop %s %s-0123456789abcdefghijkl\n", pop, pop)
-		w.write(t, "token-"+pop, pop+"-0123456789abcdefghijkl")
-	}
 	w.write(t, "tokens", tokens)
 	w.write(t, "places.csv", places)
 	w.write(t, "fleet.yaml", fleetFile)
 	w.certificate(t)
 	ip(t, w.router, "addr add "+control+"/32 dev lo")
 	run(t, w.router, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
-	w.start(t, w.router, "serve", "serve", "--fleet", w.path("fleet.yaml"), "--data", w.path("data"), "--places", w.path("places.csv"), "--listen", "127.0.0.1:8080", "--admin", "127.0.0.1:0",
-		"--control", control+":9443", "--control-cert", w.path("cert.pem"), "--control-key", w.path("key.pem"), "--tokens", w.path("tokens"), "--min-free", "0")
-	for i, pop := range pops {
+	for i, pop := range []string{"iad", "lax", "gru"} {
 		ns := w.link(t, pop, fmt.Sprintf("192.0.2.%d/30", 4*i+1), fmt.Sprintf("192.0.2.%d/30", 4*i+2))
 		ip(t, ns, "addr add "+global+"/32 dev lo", "addr add "+second+"/32 dev lo")
-		w.start(t, ns, pop, "pop", "--pop", pop, "--follow", "https://"+control+":9443", "--ca", w.path("cert.pem"), "--token-file", w.path("token-"+pop),
-			"--data", w.path("pop-"+pop), "--listen", ":80", "--admin", "127.0.0.1:0")
+		w.start(t, ns, pop, "pop", "--pop", pop, "--fleet", w.path("fleet.yaml"), "--listen", ":80", "--admin", "127.0.0.1:0")
 	}
 	ip(t, w.router, "route add "+global+" via 192.0.2.2", "route add "+second+" via 192.0.2.10", "route add "+global+" via 192.0.2.6 table 102", "rule add fwmark 2 table 102")
 	run(t, w.router, "nft", "add table ip lab; add chain ip lab in { type filter hook prerouting priority -150; }")
+	w.start(t, w.router, "serve", "serve", "--fleet", w.path("fleet.yaml"), "--data", w.path("data"), "--places", w.path("places.csv"), "--listen", "127.0.0.1:8080", "--admin", "127.0.0.1:0",
+		"--control", control+":9443", "--control-cert", w.path("cert.pem"), "--control-key", w.path("key.pem"), "--tokens", w.path("tokens"), "--min-free", "0")
 	return w
 }
 
