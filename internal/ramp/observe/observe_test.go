@@ -160,7 +160,7 @@ func TestResets(t *testing.T) {
 		c.Learn(&l)
 		o.Add(&l)
 	}
-	const other = "192.0.3.0/24" // a resolver of the same geography, another unit
+	const other = "192.0.3.0/24"                                // a resolver of the same geography, another unit
 	load("192.0.2.0/24", "203.0.113.0/24", "192.0.2.0/24", 100) // a sampled page view
 	load("10.1.1.0/24", "192.0.2.0/24", "", 1)                  // by the resolver, far from home
 	load("10.1.2.0/24", "192.0.2.0/24", "", 1)
