@@ -64,7 +64,7 @@ func measure(t *testing.T, b *browser, page string, n int) []string {
 func TestAccuracy(t *testing.T) {
 	w := newWorld(t, iad, lax, gru, sin)
 	b := newBrowser(t, w, 4)
-	ids := measure(t, b, "/plain", views(t, 30))
+	ids := measure(t, b, "/plain", views(t, 20))
 	stored := w.export()
 
 	var off []float64 // ms
@@ -111,7 +111,7 @@ func TestAccuracy(t *testing.T) {
 }
 
 // TestOrder: of two PoPs 5 ms apart, 98 of 100 page views find the nearer one
-// (LAB_VIEWS=100; half of them unless told, as each takes more than a second).
+// (LAB_VIEWS=100; fewer unless told, as each takes more than a second).
 func TestOrder(t *testing.T) {
 	iad, lax, gru := iad, lax, gru
 	iad.rtt, lax.rtt = 20*time.Millisecond, 25*time.Millisecond
@@ -119,7 +119,7 @@ func TestOrder(t *testing.T) {
 	w := newWorld(t, iad, lax, gru)
 	w.lead("regional", "americas", "gru")
 	b := newBrowser(t, w, 4)
-	ids := measure(t, b, "/plain", views(t, 50))
+	ids := measure(t, b, "/plain", views(t, 40))
 	stored := w.export()
 
 	right := 0
