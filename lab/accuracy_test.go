@@ -119,7 +119,7 @@ func TestOrder(t *testing.T) {
 	w := newWorld(t, iad, lax, gru)
 	w.lead("regional", "americas", "gru")
 	b := newBrowser(t, w, 4)
-	ids := measure(t, b, "/plain", views(t, 40))
+	ids := measure(t, b, "/plain", views(t, 50))
 	stored := w.export()
 
 	right := 0
